@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * limits.h - every bound that a stranger can reach: a name, a unit and a reason
+ *
+ * What happens at a bound is written where it is enforced. Bounds that users set are in the table
+ * of settings (vpn/config); those here belong to a protocol or protect the process.
+ */
+#pragma once
+
+#include "base/time.h"
+
+enum {
+	/* wire */
+	UVARINT_LEN_MAX = 9,       /* bytes; multiformats: 63 bits */
+	MULTIADDR_LEN_MAX = 512,   /* bytes; a dns name, a port, two peer ids, and room to skip what
+				      we do not dial */
+	MULTIADDR_TEXT_MAX = 1024, /* bytes with the zero; the longest text of such an address */
+	PEER_ID_LEN_MAX = 44, /* bytes; identity multihash of at most 42 bytes, as go and rust */
+	PUBLIC_KEY_LEN_MAX = 1100, /* bytes; RSA 8192 in protobuf is 1,070: parsed so that it can be
+				      refused by size */
+	RSA_BITS_MIN = 2048,       /* bits; as go, rust and js */
+	RSA_BITS_MAX = 4096, /* bits; CVE-2023-39533: a larger key costs us more than its sender */
+
+	/* multistream-select */
+	MSS_TOKEN_LEN_MAX = 1024, /* bytes; as go and js */
+	MSS_ROUNDS_MAX = 16,      /* proposals; a peer that guesses longer does not speak with us */
+
+	/* noise */
+	NOISE_FRAME_LEN_MAX = 65535,  /* bytes after the length; the format's own maximum */
+	NOISE_PLAIN_LEN_MAX = 65519,  /* bytes; the frame less its tag */
+	NOISE_PAYLOAD_LEN_MAX = 4096, /* bytes; an RSA 4096 key and signature need 1.6 KB */
+	NOISE_MUXERS_MAX = 16,        /* names in the early muxer list; further ones are not read */
+
+	/* yamux */
+	YAMUX_WINDOW_INITIAL = 256 * 1024, /* bytes; the spec */
+	YAMUX_WINDOW_MAX = 16 * 1024 *
+			   1024, /* bytes; go and js; rust dies of a u32 overflow above */
+	YAMUX_BODY_LEN_SEND =
+		NOISE_PLAIN_LEN_MAX -
+		12, /* bytes of body: one frame fills one Noise record; rust refuses above 1 MiB */
+	YAMUX_STREAMS_IN_MAX =
+		256, /* streams that the peer may have open; as go's resource manager */
+	YAMUX_STREAMS_OUT_MAX = 256, /* streams of ours; rust ends the connection above 512 */
+	YAMUX_ACK_BACKLOG_MAX = 256, /* streams not yet acknowledged, either way; the spec */
+	YAMUX_PONGS_MAX = 32,      /* answers waiting for a reader; as go: then the session ends */
+	YAMUX_CHURN_BURST = 1024,  /* streams opened and reset by the peer, as a burst ... */
+	YAMUX_CHURN_PER_SEC = 128, /* ... and as a rate; above, the session ends (rapid reset) */
+
+	/* host: connections */
+	CONN_TRANSIENT_MAX = 64,  /* connections that have not proved who they are, in all */
+	CONN_PER_IP4_MAX = 8,     /* unproved connections of one IPv4 address; as go's limiter */
+	CONN_PER_IP6_56_MAX = 8,  /* ... of one IPv6 /56: a household */
+	CONN_PER_IP6_48_MAX = 64, /* ... of one IPv6 /48: a site */
+	CONN_PER_PEER_MAX =
+		4, /* proved connections of one peer: the old, the new, and both dialled at once */
+	CONN_MAX = 1024, /* connections in all */
+	STREAM_NEGOTIATIONS_MAX =
+		32, /* inbound streams of one connection that have not chosen a protocol */
+	STREAM_WRITE_MAX = 16 * 1024, /* bytes that a small protocol may queue on its stream */
+	DIAL_ADDRS_MAX = 16,          /* addresses tried for one peer */
+
+	/* identify */
+	IDENTIFY_LEN_MAX = 4096,    /* bytes of a message that we send; rust reads no longer ones */
+	IDENTIFY_READ_MAX = 8192,   /* bytes of all messages that we read; as js and go */
+	IDENTIFY_MESSAGES_MAX = 10, /* messages on one stream; as go and js */
+	IDENTIFY_ADDRS_MAX = 20,    /* addresses kept of one peer; as go */
+	IDENTIFY_PROTOCOLS_MAX = 128, /* protocols read of one peer; further ones are not read */
+
+	/* vpn */
+	PACKET_LEN_MAX = 65535,    /* bytes; an IP packet's own maximum */
+	ICMP_ERRORS_PER_SEC = 100, /* errors we answer with, a token bucket: RFC 4443 2.4 (f) */
+	CONFIG_LEN_MAX = 4 * 1024 *
+			 1024, /* bytes of a configuration file: 1,000 peers are 200 KB */
+};
+
+#define UPGRADE_TIMEOUT (10 * NSEC_PER_SEC) /* TCP accepted or dialled -> muxer agreed, all of it \
+					     */
+#define NEGOTIATION_TIMEOUT (10 * NSEC_PER_SEC) /* one stream's protocol; as go, js and rust */
+#define IDENTIFY_TIMEOUT    (5 * NSEC_PER_SEC)  /* as go and js */
