@@ -47,7 +47,8 @@ enum {
 	YAMUX_CHURN_PER_SEC = 128, /* ... and as a rate; above, the session ends (rapid reset) */
 
 	/* host: connections */
-	CONN_TRANSIENT_MAX = 64,  /* connections that have not proved who they are, in all */
+	CONN_TRANSIENT_MAX = 64,      /* connections that have not proved who they are, in all */
+	CONN_TRANSIENT_RESERVED = 16, /* of these, for addresses that a peer was seen at */
 	CONN_PER_IP4_MAX = 8,     /* unproved connections of one IPv4 address; as go's limiter */
 	CONN_PER_IP6_56_MAX = 8,  /* ... of one IPv6 /56: a household */
 	CONN_PER_IP6_48_MAX = 64, /* ... of one IPv6 /48: a site */
@@ -73,7 +74,10 @@ enum {
 			 1024, /* bytes of a configuration file: 1,000 peers are 200 KB */
 };
 
-#define UPGRADE_TIMEOUT (10 * NSEC_PER_SEC) /* TCP accepted or dialled -> muxer agreed, all of it \
-					     */
+#define UPGRADE_TIMEOUT                                                           \
+	(10 * NSEC_PER_SEC) /* TCP accepted or dialled -> muxer agreed, all of it \
+			     */
+#define CONNECT_TIMEOUT \
+	(2 * NSEC_PER_SEC) /* TCP connected, of that: two SYNs; then a new attempt is better */
 #define NEGOTIATION_TIMEOUT (10 * NSEC_PER_SEC) /* one stream's protocol; as go, js and rust */
 #define IDENTIFY_TIMEOUT    (5 * NSEC_PER_SEC)  /* as go and js */

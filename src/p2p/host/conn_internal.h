@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * conn_internal.h - a connection from inside: for conn.c, conn_upgrade.c, conn_io.c and stream.c
+ * only
+ *
+ *     conn.c          life: made, moved between states, closed, freed; the timer
+ *     conn_upgrade.c  the way from TCP to the muxer
+ *     conn_io.c       bytes of an open connection: socket <-> records <-> frames <-> streams
+ *     stream.c        streams
+ */
+#pragma once
+
+#include "base/limits.h"
+#include "base/util.h"
+#include "p2p/host/conn.h"
+#include "p2p/host/liveness.h"
+#include "p2p/mux/yamux.h"
+#include "p2p/secure/secure.h"
+#include "p2p/select/mss.h"
+
+enum {
+	/* One of the longest Noise handshake messages, or a token: nothing longer comes before the
+	 * muxer. */
+	UPGRADE_IN_LEN = 8 * 1024,  /* bytes */
+	UPGRADE_OUT_LEN = 8 * 1024, /* bytes */
+};
+
+/* What only an unfinished connection needs: all that a stranger can make us hold, beside the
+ * socket. */
+struct upgrade {
+	struct mss mss;
+	size_t in_len;
+	size_t out_len;
+	uint8_t in[UPGRADE_IN_LEN];
+	uint8_t out[UPGRADE_OUT_LEN]; /* waits for the socket */
+};
+
+struct conn {
+	struct conn_env *env;
+	void *owner;
+	struct sock *sock;
+	enum conn_state state;
+	enum err why; /* the first reason to close */
+	bool is_outbound;
+	bool was_open;
+	bool is_blocked; /* the socket takes no more: wait until it is writable */
+	unsigned watched;
+
+	union netaddr remote;
+	struct peer_id expected; /* whom we dialled; empty for inbound */
+	struct secure *secure;
+	struct upgrade *upgrade; /* until CONN_OPEN */
+	struct yamux *mux;       /* from CONN_OPEN */
+	nsec_t upgrade_by;       /* outbound: the deadline once TCP is connected */
+	nsec_t opened_at;
+
+	struct iobuf *rx; /* an unfinished record, or NULL */
+	struct iobuf *tx; /* sealed records that wait for the socket, or NULL */
+	struct conn_stats stats;
+	uint64_t acked_bytes; /* of tcp_stats, when we last looked */
+
+	struct liveness liveness; /* from CONN_OPEN */
+	struct loop_timer timer;  /* the upgrade's deadline, then liveness */
+	struct loop_task flush;   /* something may be sent */
+	struct loop_task reap;    /* closing */
+
+	struct stream *streams; /* all of them */
+	struct stream *ready;   /* those with something to pull: round robin */
+	size_t n_negotiating_in;
+	size_t n_dead; /* streams that wait for stream_reap() */
+};
+
+struct stream {
+	struct stream *prev, *next;             /* conn->streams */
+	struct stream *ready_prev, *ready_next; /* conn->ready */
+	struct conn *conn;
+	struct yamux_stream *mux;     /* NULL once released */
+	const struct stream_ops *ops; /* NULL for an inbound stream without a protocol */
+	void *user;
+	const char *const *proposals;
+	size_t n_proposals;
+	const char *protocol;       /* NULL while negotiating */
+	struct mss *mss;            /* NULL when agreed */
+	struct loop_timer deadline; /* of the negotiation */
+	uint8_t *partial;           /* an incomplete token; NULL: none */
+	size_t partial_len;
+	uint8_t *out; /* copies of stream_write(); NULL: none */
+	size_t out_start, out_len;
+	enum err why;
+	bool is_outbound;
+	bool is_ready;        /* in conn->ready */
+	bool is_close_wanted; /* FIN when `out` is empty */
+	bool is_write_closed; /* FIN is sent */
+	bool is_eof;          /* FIN came */
+	bool is_dead;         /* on_close() is due */
+};
+
+/* conn.c */
+void conn_set_state(struct conn *c, enum conn_state state);
+void conn_watch(struct conn *c);
+void conn_arm(struct conn *c);
+
+/* conn_upgrade.c: each may close the connection. */
+MUST_USE enum err conn_upgrade_start(struct conn *c);
+void conn_upgrade_readable(struct conn *c);
+void conn_upgrade_writable(struct conn *c);
+/* Plaintext that came before the muxer was agreed; what is behind stays in *plain. */
+void conn_upgrade_plain(struct conn *c, struct span *plain);
+/* Bytes that the upgrade wants to send inside the secure channel. */
+void conn_upgrade_take(struct conn *c, struct wbuf *out);
+
+/* conn_io.c */
+void conn_io_readable(struct conn *c);
+void conn_io_flush(struct conn *c);
+/* Records that came behind the handshake. */
+void conn_io_feed(struct conn *c, struct span raw);
+void conn_flush_later(struct conn *c);
+
+/* stream.c */
+void stream_accept(struct conn *c, struct yamux_stream *mux);
+void stream_input(struct stream *s, struct span data);
+void stream_input_eof(struct stream *s);
+void stream_input_reset(struct stream *s);
+/* Up to cap bytes of what this stream wants to send; 0: take it off the ready list. */
+size_t stream_output(struct stream *s, uint8_t *buf, size_t cap);
+/* After output: FIN if it is due. */
+void stream_after_output(struct stream *s);
+void stream_unready(struct stream *s);
+/* Call on_close() of those that died, free them. With all: of all, with conn->why. */
+void stream_reap(struct conn *c, bool all);

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * dialer.h - reach one peer, at whichever of its addresses answers first
+ *
+ * Rounds: in a round all addresses are tried, the ones that worked last first, families in turn, a
+ * new attempt each DIAL_STAGGER or as soon as one fails (RFC 8305). The first connection that is
+ * upgraded ends the round. After a round without success the next one waits: DIAL_BACKOFF_MIN,
+ * doubled up to DIAL_BACKOFF_MAX, +-25% so that two nodes, or two hundred, do not stay in step.
+ * While packets wait for the peer (dialer_demand) it waits DIAL_BACKOFF_DEMAND at most: a path that
+ * came back is found within a second.
+ *
+ *     state      leaves when
+ *     IDLE       dialer_start()
+ *     ROUND      connected -> IDLE; nothing left to try -> WAITING (no address at all -> IDLE)
+ *     WAITING    time passed, demand, network changed -> ROUND; connected -> IDLE
+ *
+ * Owned by the swarm's shard. The dialer decides when and where; connections are made through its
+ * ops.
+ */
+#pragma once
+
+#include "base/limits.h"
+#include "loop/loop.h"
+#include "wire/multiaddr.h"
+
+#define DIAL_STAGGER     (250 * NSEC_PER_MSEC) /* RFC 8305, Connection Attempt Delay */
+#define DIAL_BACKOFF_MIN (500 * NSEC_PER_MSEC)
+#define DIAL_BACKOFF_DEMAND \
+	(700 * NSEC_PER_MSEC) /* with CONNECT_TIMEOUT it leaves no gap of 2 s between SYNs */
+#define DIAL_BACKOFF_MAX \
+	(30 * NSEC_PER_SEC) /* nobody waits: one SYN in half a minute tells when a peer is back */
+#define DIAL_DEMAND_FOR (10 * NSEC_PER_SEC) /* a waiting packet counts for so long */
+
+enum dialer_state {
+	DIALER_IDLE,
+	DIALER_ROUND,
+	DIALER_WAITING,
+};
+
+struct dialer_ops {
+	/* The known addresses of the peer: fills at most DIAL_ADDRS_MAX, most wanted first, returns
+	 * how many. */
+	size_t (*addresses)(void *ctx, struct multiaddr ret_addrs[DIAL_ADDRS_MAX]);
+	/* Begin an attempt; its end is told with dialer_failed() or dialer_connected(). An error:
+	 * it failed at once. */
+	enum err (*connect)(void *ctx, const union netaddr *to);
+};
+
+struct dialer {
+	struct loop *loop;
+	const struct dialer_ops *ops;
+	void *ctx;
+	enum dialer_state state;
+	struct loop_timer timer; /* ROUND: the next attempt; WAITING: the next round */
+	union netaddr targets[DIAL_ADDRS_MAX];
+	size_t n_targets;
+	size_t next;       /* target */
+	size_t n_attempts; /* on their way */
+	struct resolve *queries[DIAL_ADDRS_MAX];
+	struct dialer_query {
+		struct dialer *dialer;
+		uint16_t port;
+		uint8_t index;
+	} query_ctx[DIAL_ADDRS_MAX];
+	size_t n_queries; /* on their way */
+	nsec_t backoff;   /* of the next wait */
+	nsec_t round_at;  /* the last round began */
+	nsec_t demand_at; /* the last demand; 0: never */
+	enum err last_error;
+	uint64_t n_rounds;
+};
+
+void dialer_init(struct dialer *d, struct loop *loop, const struct dialer_ops *ops, void *ctx);
+/* Stop, and forget queries; attempts on their way are the swarm's to close. */
+void dialer_deinit(struct dialer *d);
+
+/* Begin to dial, if not at it. */
+void dialer_start(struct dialer *d);
+/* No need any more: a round ends, its attempts are the caller's to close. */
+void dialer_stop(struct dialer *d);
+/* Packets wait for this peer. Cheap; called per packet. */
+void dialer_demand(struct dialer *d);
+/* Something changed (an address, a link): begin a round now, if waiting. */
+void dialer_retry_now(struct dialer *d);
+
+/* Facts. */
+void dialer_failed(struct dialer *d, enum err why);
+void dialer_connected(struct dialer *d);

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * swarm.h - all connections of a node, by peer
+ *
+ * Knows the peers that we want (their addresses, and a dialer each) and those that came to us,
+ * listens, and chooses among several connections to a peer the one that streams should use: the
+ * best.
+ *
+ * Which is best, so that both ends choose the same: one that answers before one that is suspect; of
+ * two that were dialled by the same side the newer (whoever dials again has lost the older); of two
+ * dialled by different sides within SWARM_SAME_TIME the one that the smaller Peer ID dialled,
+ * otherwise the newer. The others are closed after SWARM_GRACE, when their streams have moved. Two
+ * nodes that dial each other at once so end with one connection.
+ *
+ * Owned by one shard.
+ */
+#pragma once
+
+#include "p2p/host/conn.h"
+#include "p2p/host/dialer.h"
+
+#define SWARM_SAME_TIME                                                                            \
+	(5 * NSEC_PER_SEC) /* connections this close together were dialled without knowing of each \
+			      other */
+#define SWARM_GRACE (2 * NSEC_PER_SEC) /* streams move, bytes in flight arrive */
+
+struct swarm;
+
+struct swarm_events {
+	/* May this peer connect? Asked after it proved who it is. */
+	bool (*is_allowed)(void *ctx, const struct peer_id *id);
+	/* `best` is from now on the connection to use: the first one, or a better one. */
+	void (*on_best)(void *ctx, const struct peer_id *id, struct conn *best);
+	/* The last connection is gone. */
+	void (*on_down)(void *ctx, const struct peer_id *id, enum err why);
+	/* After swarm_close(): nothing is left. */
+	void (*on_closed)(void *ctx);
+};
+
+struct swarm_conf {
+	struct loop *loop;
+	const struct identity *identity;
+	struct tcp_opts tcp;
+	nsec_t keepalive;
+	const struct protocol *protocols; /* that we accept; lent for the swarm's life */
+	size_t n_protocols;
+	const struct swarm_events *events;
+	void *ctx;
+};
+
+/* Counters; sums since the start. */
+struct swarm_stats {
+	uint64_t accepted;        /* TCP connections */
+	uint64_t refused_limit;   /* at a bound, before or after the handshake */
+	uint64_t refused_gated;   /* proved to be someone that may not connect */
+	uint64_t failed_inbound;  /* before they proved who they are */
+	uint64_t failed_outbound; /* attempts */
+	uint64_t opened;
+	uint64_t closed;
+	uint64_t superseded;
+};
+
+/* What status shows of a peer. */
+struct swarm_peer_info {
+	bool is_connected;
+	bool is_suspect;
+	bool is_outbound;
+	bool is_dialling;
+	struct multiaddr remote;
+	nsec_t connected_at;
+	nsec_t rtt;
+	struct conn_stats stats;
+	size_t n_conns;
+	enum err last_error; /* of dialling */
+};
+
+/* ERR_NO_MEMORY. */
+MUST_USE enum err swarm_new(const struct swarm_conf *conf, struct swarm **ret_swarm);
+/* Refuse new work and close all; on_closed follows, not before the call returns. */
+void swarm_close(struct swarm *s);
+/* After on_closed. Takes NULL; returns NULL. */
+struct swarm *swarm_free(struct swarm *s);
+
+/* Listen on /ip4|ip6/.../tcp/PORT. ERR_UNSUPPORTED, ERR_ADDRESS_IN_USE, ERR_NO_ADDRESS,
+ * ERR_PERMISSION, ERR_LIMIT. */
+MUST_USE enum err swarm_listen(struct swarm *s, const struct multiaddr *addr);
+/* The addresses listened on, with the real ports; returns how many were written. */
+size_t swarm_listen_addrs(const struct swarm *s, struct multiaddr *ret_addrs, size_t cap);
+
+/* Keep a connection to this peer from now on. addrs are copied. ERR_NO_MEMORY, ERR_DUPLICATE,
+ * ERR_SELF. */
+MUST_USE enum err swarm_add_peer(struct swarm *s, const struct peer_id *id,
+				 const struct multiaddr *addrs, size_t n_addrs);
+/* Addresses that the peer itself told (identify): replace those told before. Ignored for unknown
+ * peers. */
+void swarm_learn_addrs(struct swarm *s, const struct peer_id *id, const struct multiaddr *addrs,
+		       size_t n_addrs);
+/* Packets wait for this peer: dial soon. Cheap. */
+void swarm_demand(struct swarm *s, const struct peer_id *id);
+/* A link or an address changed: ask all connections whether they live, dial those that are down at
+ * once. */
+void swarm_network_changed(struct swarm *s);
+
+/* The connection to use, or NULL. */
+struct conn *swarm_best(struct swarm *s, const struct peer_id *id);
+/* ERR_NOT_FOUND: never heard of it. */
+MUST_USE enum err swarm_peer_info(struct swarm *s, const struct peer_id *id,
+				  struct swarm_peer_info *ret_info);
+struct swarm_stats swarm_get_stats(const struct swarm *s);
+size_t swarm_conn_count(const struct swarm *s);
+const struct identity *swarm_identity(const struct swarm *s);
+const struct swarm_conf *swarm_get_conf(const struct swarm *s);
+
+/* The swarm of a connection. */
+struct swarm *conn_swarm(const struct conn *c);
