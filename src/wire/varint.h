@@ -30,7 +30,7 @@ static inline MUST_USE enum err uvarint_take(struct span *s, uint64_t *ret_value
 	return ERR_MALFORMED;
 }
 
-/* value is below 2^63. */
+/* Any number; multiformats' own are below 2^63, protobuf's (wire/pb.h) are not. */
 static inline void wbuf_put_uvarint(struct wbuf *w, uint64_t value)
 {
 	while (value >= 0x80) {
