@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * channel.h - the bounded queue of packets for one stream, and their framing
+ *
+ * Packets are pushed at one end; at the other the connection, when it has room, pulls bytes: frames
+ * back to back, straight from the packets into the record that is sealed next. A frame that does
+ * not fit is cut and goes on in the next pull. So what waits, waits here, where it has a bound and
+ * can still be dropped, and not in a send buffer.
+ *
+ *     a channel is   May                                       Must not
+ *     DETACHED       push; the packets wait for a stream       pull anything
+ *     GREETED        our HELLO, probes; plain packets of up    send super-packets and longer
+ *                    to FRAME_MTU_MIN bytes                    packets: they wait, and what is
+ *                                                              behind them, for the peer's HELLO
+ *     READY          all that the peer said it takes           what it does not: dropped, counted
+ *
+ * /vpn/1.0.0 has no HELLO: it is READY at once. A packet whose checksum is left open is completed
+ * here where the other side does not take offload.
+ *
+ * At the bound (packets or bytes) push refuses and the caller drops; a policy that rather drops old
+ * packets has channel_drop_head(). A packet that was pushed is the channel's; the channel counts
+ * it if it has to drop it. Owned by the shard of its peer.
+ */
+#pragma once
+
+#include "vpn/metrics/metrics.h"
+#include "vpn/packet/pool.h"
+#include "vpn/stream/frame.h"
+#include "vpn/stream/vpn_frame.h"
+
+enum channel_state {
+	CHANNEL_DETACHED,
+	CHANNEL_GREETED,
+	CHANNEL_READY,
+};
+
+enum channel_framing {
+	CHANNEL_FRAMING_RUNNEL, /* /runnel/packet/1.0.0 */
+	CHANNEL_FRAMING_VPN,    /* /vpn/1.0.0 */
+};
+
+enum {
+	CHANNEL_CONTROL_CAP = 256, /* bytes; a HELLO and a dozen of probes or answers */
+};
+
+struct channel {
+	struct packet *head, *tail;
+	size_t packets; /* in the queue, the one that is being sent included */
+	size_t bytes;   /* of these packets */
+	size_t packets_max;
+	size_t bytes_max;
+	struct metrics *metrics;
+
+	enum channel_state state;
+	enum channel_framing framing;
+	size_t packet_len_max;  /* bytes that the other side takes as a packet or segment */
+	size_t payload_len_max; /* ... and as a frame's payload */
+	bool takes_offload;
+
+	/* The frame that is being sent: the head's, once header_len is not 0. */
+	uint8_t header[FRAME_SUPER_HEADER_LEN];
+	size_t header_len;
+	size_t offset; /* bytes of header and packet that are sent */
+
+	/* Control frames, sent before the next packet. */
+	uint8_t control[CHANNEL_CONTROL_CAP];
+	size_t control_len;
+	size_t control_sent;
+
+	nsec_t sojourn; /* how long the packet that was begun last had waited */
+};
+
+/* Detached and empty. `metrics` is the shard's. A packet longer than bytes_max never gets in. */
+void channel_init(struct channel *c, size_t packets_max, size_t bytes_max, struct metrics *metrics);
+/* Drops what is left (DROP_CLOSING). */
+void channel_deinit(struct channel *c);
+
+/* A stream of /runnel/packet/1.0.0 that we opened: `own` goes out first. Was detached. */
+void channel_attach(struct channel *c, const struct frame_hello *own);
+/* A stream of /vpn/1.0.0 that we opened; packets of up to mtu bytes. Was detached. */
+void channel_attach_vpn(struct channel *c, size_t mtu);
+/* The peer's HELLO came on this stream. Was greeted. */
+void channel_peer_hello(struct channel *c, const struct frame_hello *peer);
+/* The stream is dead: a half-sent packet is dropped (DROP_STREAM_RESET), control frames are
+ * forgotten, whole packets wait for the next stream. Any state. */
+void channel_reset_to_frame_boundary(struct channel *c);
+
+/* true: taken. false: full, the packet is still the caller's to drop (DROP_QUEUE_FULL). */
+MUST_USE bool channel_push(struct channel *c, struct packet *packet, nsec_t now);
+/* Drop the oldest packet of which nothing is sent yet, for this reason. false: there is none. */
+bool channel_drop_head(struct channel *c, enum drop reason);
+
+/* A whole control frame, to be sent at the next boundary between frames. Was attached.
+ * ERR_FULL: as many wait as there is room for; nothing is put. */
+MUST_USE enum err channel_put_control(struct channel *c, struct span frame);
+MUST_USE enum err channel_put_probe(struct channel *c, enum frame_type type,
+				    const struct frame_probe *probe);
+
+/* Would channel_pull() return anything now? */
+bool channel_has_output(const struct channel *c);
+/* Write up to cap bytes of frames to buf. Returns how many; fewer than cap: there is no more. */
+size_t channel_pull(struct channel *c, uint8_t *buf, size_t cap, nsec_t now);
