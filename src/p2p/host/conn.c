@@ -283,6 +283,11 @@ const union netaddr *conn_remote(const struct conn *c)
 	return &c->remote;
 }
 
+enum err conn_local(const struct conn *c, union netaddr *ret_addr)
+{
+	return sock_local(c->sock, ret_addr);
+}
+
 nsec_t conn_opened_at(const struct conn *c)
 {
 	return c->opened_at;

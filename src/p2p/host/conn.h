@@ -94,6 +94,8 @@ const struct peer_id *conn_peer(const struct conn *c);
 /* The remote's protobuf-encoded public key; empty before CONN_MUXING. */
 struct span conn_peer_key(const struct conn *c);
 const union netaddr *conn_remote(const struct conn *c);
+/* Our own end: the address by which this peer reaches us. */
+MUST_USE enum err conn_local(const struct conn *c, union netaddr *ret_addr);
 nsec_t conn_opened_at(const struct conn *c);
 /* yamux's ping; 0: not measured yet. */
 nsec_t conn_rtt(const struct conn *c);

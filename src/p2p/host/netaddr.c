@@ -80,3 +80,34 @@ void netaddr_set_port(union netaddr *addr, uint16_t port)
 	else
 		addr->in6.sin6_port = htons(port);
 }
+
+static enum netaddr_scope scope4(uint32_t ip)
+{
+	if (ip >> 24 == 0 || ip >> 28 >= 14) /* 0.0.0.0/8, 224.0.0.0/4, 240.0.0.0/4 */
+		return NETADDR_NONE;
+	if (ip >> 24 == 127)
+		return NETADDR_LOOPBACK;
+	if (ip >> 16 == 0xa9fe) /* 169.254.0.0/16 */
+		return NETADDR_LINK;
+	if (ip >> 24 == 10 || ip >> 20 == 0xac1 || ip >> 16 == 0xc0a8 || ip >> 22 == 0x191)
+		return NETADDR_PRIVATE; /* 10/8, 172.16/12, 192.168/16, 100.64/10 */
+	return NETADDR_PUBLIC;
+}
+
+enum netaddr_scope netaddr_scope(const union netaddr *addr)
+{
+	if (addr->sa.sa_family == AF_INET)
+		return scope4(ntohl(addr->in4.sin_addr.s_addr));
+	const struct in6_addr *ip = &addr->in6.sin6_addr;
+	if (IN6_IS_ADDR_V4MAPPED(ip))
+		return scope4(load_be32(&ip->s6_addr[12]));
+	if (IN6_IS_ADDR_UNSPECIFIED(ip) || IN6_IS_ADDR_MULTICAST(ip))
+		return NETADDR_NONE;
+	if (IN6_IS_ADDR_LOOPBACK(ip))
+		return NETADDR_LOOPBACK;
+	if (IN6_IS_ADDR_LINKLOCAL(ip))
+		return NETADDR_LINK;
+	if ((ip->s6_addr[0] & 0xfe) == 0xfc) /* fc00::/7 */
+		return NETADDR_PRIVATE;
+	return NETADDR_PUBLIC;
+}

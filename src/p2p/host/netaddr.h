@@ -15,3 +15,14 @@ bool netaddr_equal(const union netaddr *a, const union netaddr *b);
 bool netaddr_same_ip(const union netaddr *a, const union netaddr *b);
 uint16_t netaddr_port(const union netaddr *addr);
 void netaddr_set_port(union netaddr *addr, uint16_t port);
+
+/* How far an address reaches, the narrowest first. */
+enum netaddr_scope {
+	NETADDR_NONE,	  /* unspecified, multicast */
+	NETADDR_LOOPBACK,
+	NETADDR_LINK,
+	NETADDR_PRIVATE, /* RFC 1918, RFC 6598, RFC 4193 */
+	NETADDR_PUBLIC,
+};
+
+enum netaddr_scope netaddr_scope(const union netaddr *addr);

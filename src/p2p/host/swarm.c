@@ -105,10 +105,18 @@ static size_t list_addresses(void *ctx, struct multiaddr ret_addrs[DIAL_ADDRS_MA
 static struct link *link_new(struct swarm *s, struct peer *p);
 static struct link *link_free(struct link *l);
 
+static bool is_underlay(const struct swarm *s, const union netaddr *addr)
+{
+	return s->conf.events->is_underlay == NULL ||
+	       s->conf.events->is_underlay(s->conf.ctx, addr);
+}
+
 static enum err connect_to(void *ctx, const union netaddr *to)
 {
 	struct peer *p = ctx;
 	struct swarm *s = p->swarm;
+	if (!is_underlay(s, to))
+		return ERR_UNREACHABLE;
 	if (s->n_conns >= CONN_MAX)
 		return ERR_LIMIT;
 	struct link *l = link_new(s, p);
@@ -401,6 +409,11 @@ static bool is_known_address(struct swarm *s, const union netaddr *from)
 static void admit(struct swarm *s, struct sock *sock, const union netaddr *from)
 {
 	s->stats.accepted++;
+	if (!is_underlay(s, from)) {
+		s->stats.refused_gated++;
+		sock_close(sock, true);
+		return;
+	}
 	unsigned slot;
 	enum err e = s->n_conns < CONN_MAX ? gate_admit(&s->gate, from, false, &slot) : ERR_LIMIT;
 	if (e == ERR_LIMIT && s->n_conns < CONN_MAX && is_known_address(s, from))

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * node.h - a VPN node: a TUN on one side, a swarm on the other
+ *
+ * A packet's way through it, by file:
+ *
+ *     TUN -> egress.c -> dispatch/dispatcher -> dispatch/channel -> uplink.c (pulled by p2p/host) -> network
+ *     network -> p2p/host -> ingress.c -> dispatch/dispatcher (source check) -> TUN
+ *
+ * The node knows neither files nor devices: it is handed a loop, a configuration, an identity and an open TUN, so the
+ * simulator runs the same node as the daemon. Owned by one shard.
+ */
+#pragma once
+
+#include "crypto/key.h"
+#include "loop/loop.h"
+#include "p2p/host/swarm.h"
+#include "vpn/config/config.h"
+#include "vpn/metrics/metrics.h"
+
+struct node;
+struct ping;
+
+struct node_conf {
+	struct loop *loop;
+	const struct config *config;	 /* lent for the node's life */
+	const struct identity *identity; /* lent for the node's life */
+	struct sock *tun;		 /* adopted: the node closes it; NULL: no TUN, packets for it are dropped */
+	const char *agent;		 /* for identify: "runnel/0.1.0"; lent */
+	/* After node_close(): nothing is left but memory. */
+	void (*on_closed)(void *ctx);
+	void *ctx;
+};
+
+/* ERR_NO_MEMORY, ERR_SELF (a peer of the configuration is this node), ... ; the TUN stays the caller's on failure. */
+MUST_USE enum err node_new(const struct node_conf *conf, struct node **ret_node);
+/* Listen and begin to dial. On ERR_* of swarm_listen(), *ret_bad is the address that failed (an index of config->listen). */
+MUST_USE enum err node_start(struct node *n, size_t *ret_bad);
+/* Refuse new work, close all; on_closed follows. */
+void node_close(struct node *n);
+/* After on_closed, or without node_start(). Takes NULL; returns NULL. */
+struct node *node_free(struct node *n);
+
+/* The machine's network changed: ask and dial at once. */
+void node_network_changed(struct node *n);
+
+struct node_peer_info {
+	const struct config_peer *conf;
+	struct swarm_peer_info swarm;
+	const char *protocol; /* of the packet stream; NULL: none yet */
+	char agent[64];	      /* what identify told, escaped; "" unknown */
+	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, dropped_packets;
+	size_t queued_packets, queued_bytes;
+	nsec_t probe_rtt; /* of our own probe on the packet stream; 0: none yet */
+};
+
+size_t node_peer_count(const struct node *n);
+/* index < node_peer_count() */
+void node_peer_info(const struct node *n, size_t index, struct node_peer_info *ret_info);
+const struct metrics *node_metrics(const struct node *n);
+struct swarm_stats node_swarm_stats(const struct node *n);
+size_t node_listen_addrs(const struct node *n, struct multiaddr *ret_addrs, size_t cap);
+const struct config *node_config(const struct node *n);
+nsec_t node_uptime(const struct node *n);
+
+/* The peer of this name, or of this Peer ID as text; SIZE_MAX: none. */
+size_t node_find_peer(const struct node *n, const char *name_or_id);
+/* libp2p ping; see ping_send(). ERR_UNREACHABLE: not connected. */
+MUST_USE enum err node_ping(struct node *n, size_t index,
+			    void (*done)(void *ctx, enum err result, nsec_t rtt), void *ctx,
+			    struct ping **ret_ping);
