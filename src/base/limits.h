@@ -15,6 +15,8 @@ enum {
 	MULTIADDR_LEN_MAX = 512,   /* bytes; a dns name, a port, two peer ids, and room to skip what
 				      we do not dial */
 	MULTIADDR_TEXT_MAX = 1024, /* bytes with the zero; the longest text of such an address */
+	MULTIADDR_PARTS_MAX = 16, /* parts; a relayed webtransport address has 11. Keeps texts below
+				     MULTIADDR_TEXT_MAX: /webrtc-direct is 14 bytes made of 2 */
 	PEER_ID_LEN_MAX = 44, /* bytes; identity multihash of at most 42 bytes, as go and rust */
 	PUBLIC_KEY_LEN_MAX = 1100, /* bytes; RSA 8192 in protobuf is 1,070: parsed so that it can be
 				      refused by size */

@@ -50,12 +50,13 @@ struct multiaddr_part {
 			      multihash of p2p ... */
 };
 
-/* Text -> address. ERR_MALFORMED, ERR_RANGE (port), ERR_TOO_LONG, ERR_UNSUPPORTED (unknown name).
- */
+/* Text -> address. ERR_MALFORMED, ERR_RANGE (port), ERR_TOO_LONG (also: more than
+ * MULTIADDR_PARTS_MAX parts), ERR_UNSUPPORTED (unknown name). */
 MUST_USE enum err multiaddr_parse(struct span text, struct multiaddr *ret_addr);
 
-/* Bytes -> address, checked whole. ERR_TRUNCATED, ERR_MALFORMED, ERR_TOO_LONG, ERR_UNSUPPORTED
- * (unknown code). */
+/* Bytes -> address, checked whole: names and paths hold no blanks or controls (but maybe bytes
+ * above 127), DNS names at most 253 bytes. ERR_TRUNCATED, ERR_MALFORMED, ERR_TOO_LONG,
+ * ERR_UNSUPPORTED (unknown code). */
 MUST_USE enum err multiaddr_from_bytes(struct span bytes, struct multiaddr *ret_addr);
 
 /* Canonical text with a zero (RFC 5952 for IPv6, base58 for peer ids). Returns buf. */
