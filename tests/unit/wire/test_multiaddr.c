@@ -368,7 +368,7 @@ static void test_tcp_dialler_takes_exactly_tcp(void **state)
 		"/ip6zone/eth0/ip4/192.0.2.1/tcp/1",
 		"/ip6zone/eth0",
 		"/unix/run/x",
-		"/p2p/" ED_ID,
+		("/p2p/" ED_ID),
 	};
 	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
 		addr = addr_of(others[i]);
