@@ -2,9 +2,8 @@
 /*
  * peer_id.c - see peer_id.h
  *
- * "If the length of the serialized bytes is less than or equal to 42, [the] peer ID [is the]
- * 'identity' multihash [...] greater than 42, then we hash it using it using the SHA256 multihash."
- * (libp2p peer-ids)
+ * libp2p peer-ids: an encoded key of up to 42 bytes is its own multihash (identity), so that the
+ * key can be had from the id; a longer one is hashed with SHA-256.
  */
 #include "wire/peer_id.h"
 
@@ -95,8 +94,8 @@ enum err peer_id_parse(struct span text, struct peer_id *ret_id)
 		return ERR_MALFORMED;
 	if (text.len > TEXT_LEN_MAX)
 		return ERR_TOO_LONG;
-	/* "If it starts with 1 or Qm, it's a bare base58btc encoded multihash." No multibase prefix
-	 * that we know looks like that. */
+	/* Base58 of a sha2-256 multihash starts with Qm, of an identity one with 1; no multibase
+	 * prefix that we know does. */
 	bool bare = text.p[0] == '1' || span_starts_with(text, span_str("Qm"));
 	enum err e = bare ? parse_base58(text, ret_id) : parse_cid(text, ret_id);
 	return e == ERR_TRUNCATED ? ERR_MALFORMED : e;
