@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* config_list.c - lists of multiaddrs and of IP prefixes */
+/* config_list.c - see config_list.h */
 #include "vpn/config/config_list.h"
 
 #include <stdio.h>
@@ -10,7 +10,8 @@ enum {
 	WHY_MAX = 192, /* bytes of a reason, two prefixes in it */
 };
 
-/* Why a multiaddr that is not of plain TCP cannot be used, by its first part that is foreign to us. */
+/* Why a multiaddr that is not of plain TCP cannot be used, by its first part that is foreign to us.
+ */
 static const char *name_transport(const struct multiaddr *addr)
 {
 	struct span iter = multiaddr_view(addr);
@@ -51,8 +52,8 @@ static struct ip_addr host_ip(const struct multiaddr_tcp *tcp)
 	return (struct ip_addr){0};
 }
 
-static enum err parse_multiaddr(enum setting_type type, struct span text, struct multiaddr *ret_addr,
-				char why[WHY_MAX])
+static enum err parse_multiaddr(enum setting_type type, struct span text,
+				struct multiaddr *ret_addr, char why[WHY_MAX])
 {
 	const char *use = type == SETTING_LISTEN ? "cannot be listened on" : "cannot be dialled";
 	const char *reason = NULL;
@@ -153,35 +154,13 @@ static enum err parse_item(const struct setting *setting, struct span text, size
 	return parse_multiaddr(setting->type, text, &list->items[i], why);
 }
 
-bool read_is_list(struct reader *r, const struct setting *setting, const struct node *node,
-		  const struct path *path)
+void config_list_read(struct reader *r, const struct setting *setting, const struct node *node,
+		      const struct path *path, void *member)
 {
-	char what[READ_WHAT_MAX];
-	if (node->kind != NODE_LIST && !node_is_empty(node)) {
-		char allowed[SETTING_TEXT_LEN];
-		read_unexpected(r, node, path, setting_allowed(setting, allowed));
-		return false;
-	}
-	if (node->len < setting->min) {
-		read_fault(r, node, path, ERR_RANGE, "is empty; at least one is needed");
-		return false;
-	}
-	if (node->len > setting->max) {
-		snprintf(what, sizeof(what), "has %zu items; at most %zu are possible", node->len,
-			 (size_t)setting->max);
-		read_fault(r, node, path, ERR_RANGE, what);
-		return false;
-	}
-	return true;
-}
-
-void read_list(struct reader *r, const struct setting *setting, const struct node *node,
-	       const struct path *path, void *member)
-{
-	if (!read_is_list(r, setting, node, path))
+	if (!reader_is_list(r, setting, node, path))
 		return;
 	if (alloc_items(r, setting, node->len, member) != ERR_OK) {
-		read_fault(r, node, path, ERR_NO_MEMORY, err_text(ERR_NO_MEMORY));
+		reader_fault(r, node, path, ERR_NO_MEMORY, err_text(ERR_NO_MEMORY));
 		return;
 	}
 	size_t i = 0;
@@ -189,22 +168,22 @@ void read_list(struct reader *r, const struct setting *setting, const struct nod
 		struct path item_path = {.up = path, .index = i};
 		char why[WHY_MAX];
 		if (item->kind != NODE_SCALAR || node_is_empty(item)) {
-			read_unexpected(r, item, &item_path, "an address");
+			reader_unexpected(r, item, &item_path, "an address");
 			continue;
 		}
-		if (!read_is_clean(r, item, &item_path))
+		if (!reader_is_clean(r, item, &item_path))
 			continue;
 		enum err e = parse_item(setting, item->text, i, member, why);
 		if (e != ERR_OK) {
 			char quoted[LOG_STR_LEN];
-			char what[READ_WHAT_MAX];
+			char what[READER_WHAT_MAX];
 			snprintf(what, sizeof(what), "%s %s", log_str(item->text, quoted), why);
-			read_fault(r, item, &item_path, e, what);
+			reader_fault(r, item, &item_path, e, what);
 		}
 	}
 }
 
-enum err read_list_default(struct reader *r, const struct setting *setting, void *member)
+enum err config_list_default(struct reader *r, const struct setting *setting, void *member)
 {
 	const char *text = setting->initial;
 	size_t len = text[0] != '\0';

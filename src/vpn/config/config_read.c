@@ -2,7 +2,8 @@
 /*
  * config_read.c - tree -> values, row by row of the table of settings
  *
- * A default goes the same way as a value from the file, so that it cannot be out of bounds unnoticed.
+ * A default goes the same way as a value from the file, so that it cannot be out of bounds
+ * unnoticed.
  */
 #include "vpn/config/config_read.h"
 
@@ -11,73 +12,27 @@
 
 #include "base/util.h"
 #include "vpn/config/config_list.h"
-#include "vpn/config/settings.h"
-
-static const char *join_path(const struct path *path, char buf[PATH_TEXT_MAX])
-{
-	char up[PATH_TEXT_MAX] = "";
-	if (path->up != NULL)
-		join_path(path->up, up);
-	if (path->name == NULL)
-		snprintf(buf, PATH_TEXT_MAX, "%.80s[%zu]", up, path->index);
-	else
-		snprintf(buf, PATH_TEXT_MAX, "%.80s%s%.32s", up, up[0] != '\0' ? "." : "",
-			 path->name);
-	return buf;
-}
-
-void read_fault(struct reader *r, const struct node *node, const struct path *path, enum err err,
-		const char *what)
-{
-	char text[PATH_TEXT_MAX];
-	fault_add(r->faults, err, node != NULL ? node->mark : (struct mark){0}, "%s: %s",
-		  join_path(path, text), what);
-}
-
-void read_unexpected(struct reader *r, const struct node *node, const struct path *path,
-		     const char *expected)
-{
-	char quoted[LOG_STR_LEN];
-	char what[READ_WHAT_MAX];
-	const char *found = node_is_empty(node)         ? "nothing"
-			    : node->kind == NODE_LIST   ? "a list"
-			    : node->kind == NODE_MAP    ? "a map"
-			    : /* NODE_SCALAR */ log_str(node->text, quoted);
-	snprintf(what, sizeof(what), "found %s; expected %s", found, expected);
-	read_fault(r, node, path, ERR_MALFORMED, what);
-}
-
-bool read_is_clean(struct reader *r, const struct node *node, const struct path *path)
-{
-	for (size_t i = 0; i < node->text.len; i++) {
-		if (node->text.p[i] < 0x20 || node->text.p[i] == 0x7f) {
-			read_fault(r, node, path, ERR_MALFORMED, "holds a control character");
-			return false;
-		}
-	}
-	return true;
-}
 
 static void read_scalar(struct reader *r, const struct setting *setting, const struct node *node,
 			const struct path *path, void *member)
 {
 	char allowed[SETTING_TEXT_LEN];
 	char quoted[LOG_STR_LEN];
-	char what[READ_WHAT_MAX];
+	char what[READER_WHAT_MAX];
 	const char *why = NULL;
 	setting_allowed(setting, allowed);
 	if (node->kind != NODE_SCALAR || node_is_empty(node)) {
-		read_unexpected(r, node, path, setting_allowed(setting, allowed));
+		reader_unexpected(r, node, path, setting_allowed(setting, allowed));
 		return;
 	}
-	if (!read_is_clean(r, node, path))
+	if (!reader_is_clean(r, node, path))
 		return;
 	enum err e = setting_parse(setting, node->text, r->arena, member, &why);
 	if (e == ERR_OK)
 		return;
 	snprintf(what, sizeof(what), "%s %s: %s", log_str(node->text, quoted), why,
 		 setting_allowed(setting, allowed));
-	read_fault(r, node, path, e, what);
+	reader_fault(r, node, path, e, what);
 }
 
 static void read_section(struct reader *r, enum setting_section section, const struct node *map,
@@ -86,11 +41,11 @@ static void read_section(struct reader *r, enum setting_section section, const s
 static void read_peers(struct reader *r, const struct setting *setting, const struct node *list,
 		       const struct path *path, struct config_peers *peers)
 {
-	if (!read_is_list(r, setting, list, path))
+	if (!reader_is_list(r, setting, list, path))
 		return;
 	peers->items = arena_alloc(r->arena, list->len, sizeof(*peers->items));
 	if (peers->items == NULL) {
-		read_fault(r, list, path, ERR_NO_MEMORY, err_text(ERR_NO_MEMORY));
+		reader_fault(r, list, path, ERR_NO_MEMORY, err_text(ERR_NO_MEMORY));
 		return;
 	}
 	peers->len = list->len;
@@ -100,8 +55,8 @@ static void read_peers(struct reader *r, const struct setting *setting, const st
 		if (item->kind == NODE_MAP)
 			read_section(r, setting->inner, item, &item_path, &peers->items[i]);
 		else
-			read_unexpected(r, item, &item_path,
-					"a peer, its settings indented below");
+			reader_unexpected(r, item, &item_path,
+					  "a peer, its settings indented below");
 	}
 }
 
@@ -124,14 +79,14 @@ static void read_setting(struct reader *r, const struct setting *setting, const 
 	case SETTING_DIAL:
 	case SETTING_IP_OWN:
 	case SETTING_IP_ALLOWED:
-		read_list(r, setting, node, path, member);
+		config_list_read(r, setting, node, path, member);
 		return;
 	case SETTING_SECTION:
 		if (node->kind == NODE_MAP || node_is_empty(node)) {
 			read_section(r, setting->inner, node, path, base);
 		} else {
 			char allowed[SETTING_TEXT_LEN];
-			read_unexpected(r, node, path, setting_allowed(setting, allowed));
+			reader_unexpected(r, node, path, setting_allowed(setting, allowed));
 		}
 		return;
 	case SETTING_PEERS:
@@ -155,7 +110,7 @@ static void refuse_unknown(struct reader *r, enum setting_section section, const
 		names[n++] = settings[i].name;
 	}
 	char quoted[LOG_STR_LEN];
-	char what[READ_WHAT_MAX];
+	char what[READER_WHAT_MAX];
 	const char *nearest = fault_nearest(key->text, names, n);
 	size_t at = (size_t)snprintf(what, sizeof(what), "no setting is called %s",
 				     log_str(key->text, quoted));
@@ -167,7 +122,7 @@ static void refuse_unknown(struct reader *r, enum setting_section section, const
 					       i == 0 ? "; there are " : ", ", names[i]);
 	}
 	if (path != NULL)
-		read_fault(r, key, path, ERR_MALFORMED, what);
+		reader_fault(r, key, path, ERR_MALFORMED, what);
 	else
 		fault_add(r->faults, ERR_MALFORMED, key->mark, "%s", what);
 }
@@ -190,7 +145,7 @@ static void read_default(struct reader *r, const struct setting *setting, const 
 	case SETTING_IP_OWN:
 	case SETTING_IP_ALLOWED:
 		if (setting->initial != NULL)
-			e = read_list_default(r, setting, member);
+			e = config_list_default(r, setting, member);
 		break;
 	default:
 		if (setting->initial != NULL)
@@ -200,9 +155,9 @@ static void read_default(struct reader *r, const struct setting *setting, const 
 	}
 	assert(e == ERR_OK || e == ERR_NO_MEMORY);
 	if (setting->initial == NULL)
-		read_fault(r, map, path, ERR_MALFORMED, "is missing");
+		reader_fault(r, map, path, ERR_MALFORMED, "is missing");
 	else if (e != ERR_OK)
-		read_fault(r, map, path, e, err_text(e));
+		reader_fault(r, map, path, e, err_text(e));
 }
 
 /* map is NULL, or empty, where all settings take their defaults. */
@@ -222,10 +177,10 @@ static void read_section(struct reader *r, enum setting_section section, const s
 		struct path child_path = {.up = path, .name = setting->name};
 		const struct node **first = &seen[setting - settings];
 		if (*first != NULL) {
-			char what[READ_WHAT_MAX];
+			char what[READER_WHAT_MAX];
 			snprintf(what, sizeof(what), "is set twice, first in line %u",
 				 (*first)->key->mark.line);
-			read_fault(r, child->key, &child_path, ERR_DUPLICATE, what);
+			reader_fault(r, child->key, &child_path, ERR_DUPLICATE, what);
 			continue;
 		}
 		*first = child;
@@ -241,8 +196,8 @@ static void read_section(struct reader *r, enum setting_section section, const s
 /* The default of `control` depends on the interface's name. */
 static void expand_control(struct reader *r, struct config *config)
 {
-	const char *at =
-		config->control != NULL ? strstr(config->control, SETTING_INTERFACE_NAME) : NULL;
+	const char *at = config->control != NULL ? strstr(config->control, SETTING_INTERFACE_NAME)
+						 : NULL;
 	if (at == NULL || config->interface.name == NULL)
 		return;
 	char text[256];

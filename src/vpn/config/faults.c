@@ -38,7 +38,8 @@ void fault_add(struct faults *faults, enum err err, struct mark at, const char *
 			     at.column);
 	else
 		n = snprintf(error->text, sizeof(error->text), "%s: ", faults->file);
-	size_t used = MIN((size_t)MAX(n, 0), sizeof(error->text) - 1);
+	size_t used = n > 0 ? (size_t)n : 0;
+	used = MIN(used, sizeof(error->text) - 1);
 	va_list ap;
 	va_start(ap, fmt);
 	vsnprintf(error->text + used, sizeof(error->text) - used, fmt, ap);
@@ -76,7 +77,8 @@ static size_t distance(struct span a, struct span b)
 		row[0] = i;
 		for (size_t j = 1; j <= b.len; j++) {
 			size_t replace = above[j - 1] + (a.p[i - 1] != b.p[j - 1]);
-			row[j] = MIN(replace, MIN(above[j], row[j - 1]) + 1);
+			size_t other = MIN(above[j], row[j - 1]) + 1;
+			row[j] = MIN(replace, other);
 			if (i > 1 && j > 1 && a.p[i - 1] == b.p[j - 2] && a.p[i - 2] == b.p[j - 1])
 				row[j] = MIN(row[j], before[j - 2] + 1);
 		}
@@ -100,7 +102,8 @@ const char *fault_nearest(struct span text, const char *const *words, size_t n)
 		struct span word = span_str(words[i]);
 		size_t d = distance(text, word);
 		/* A third of the letters may be wrong: "mut" is mtu, "foo" is nothing. */
-		if (d < least && d <= MAX(MAX(text.len, word.len) / 3, (size_t)1)) {
+		size_t longer = MAX(text.len, word.len);
+		if (d < least && d <= MAX(longer / 3, (size_t)1)) {
 			least = d;
 			nearest = words[i];
 		}

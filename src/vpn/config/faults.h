@@ -2,8 +2,8 @@
 /*
  * faults.h - what is wrong with a file, collected
  *
- * Checks go on after a fault so that the user sees them all; whoever checks calls fault_add() and puts
- * something harmless in the place of the bad value.
+ * Checks go on after a fault so that the user sees them all; whoever checks calls fault_add() and
+ * puts something harmless in the place of the bad value.
  */
 #pragma once
 
@@ -31,6 +31,6 @@ void fault_add(struct faults *faults, enum err err, struct mark at, const char *
 /* Bring the messages in the order of their places. */
 void faults_sort(struct faults *faults);
 
-/* Of the words (n of them, NULLs skipped) the one that `text` is most likely a slip of; NULL if none is
- * near. */
+/* Of the words (n of them, NULLs skipped) the one that `text` is most likely a slip of; NULL if
+ * none is near. */
 const char *fault_nearest(struct span text, const char *const *words, size_t n);

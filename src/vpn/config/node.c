@@ -2,9 +2,10 @@
 /*
  * node.c - see node.h
  *
- * libyaml's events come one by one, each with its place; a builder hangs them into the tree. Depth is
- * bounded by the builder's stack, and so is libyaml's own work: it is not asked for more events once
- * the depth is reached. The first fault of the syntax ends the parse: what follows cannot be told.
+ * libyaml's events come one by one, each with its place; a builder hangs them into the tree. Depth
+ * is bounded by the builder's stack, and so is libyaml's own work: it is not asked for more events
+ * once the depth is reached. The first fault of the syntax ends the parse: what follows cannot be
+ * told.
  */
 #include "vpn/config/node.h"
 
@@ -192,7 +193,8 @@ static struct mark mark_of_offset(struct span text, size_t n)
 	return at;
 }
 
-/* A tab where libyaml found "a character that cannot start any token": the fault that people make. */
+/* A tab where libyaml found "a character that cannot start any token": the fault that people make.
+ */
 static bool is_tab(struct span text, yaml_mark_t at)
 {
 	size_t line = 0;

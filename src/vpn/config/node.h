@@ -2,8 +2,9 @@
 /*
  * node.h - YAML text as a tree with places
  *
- * The part of YAML that a configuration needs: one document of maps, lists and scalars. Anchors, aliases,
- * tags and further documents are refused, so a tree is never larger than its text suggests.
+ * The part of YAML that a configuration needs: one document of maps, lists and scalars. Anchors,
+ * aliases, tags and further documents are refused, so a tree is never larger than its text
+ * suggests.
  */
 #pragma once
 

@@ -2,6 +2,7 @@
 /* settings.c - see settings.h */
 #include "vpn/config/settings.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -164,7 +165,8 @@ const char *setting_allowed(const struct setting *setting, char buf[SETTING_TEXT
 		return join(setting->words, buf);
 	case SETTING_PATH:
 		snprintf(buf, SETTING_TEXT_LEN,
-			 "a path that starts with / and has at most %" PRIu64 " bytes", setting->max);
+			 "a path that starts with / and has at most %" PRIu64 " bytes",
+			 setting->max);
 		return buf;
 	case SETTING_NAME:
 		snprintf(buf, SETTING_TEXT_LEN,
@@ -267,7 +269,8 @@ static enum err parse_word(const struct setting *setting, struct span text, unsi
 	return refuse(ret_why, "is not known", ERR_RANGE);
 }
 
-/* Names go into file names, commands, metrics and the kernel: only what is harmless in all of them. */
+/* Names go into file names, commands, metrics and the kernel: only what is harmless in all of them.
+ */
 static bool is_name(struct span text)
 {
 	for (size_t i = 0; i < text.len; i++) {

@@ -2,11 +2,13 @@
 /*
  * settings.h - the table of all settings
  *
- * One row says everything about a setting: where it stands in the file and in struct config, its type,
- * bounds, default and help. The loader, its messages and runnel.yaml(5) are all made from the rows.
+ * One row says everything about a setting: where it stands in the file and in struct config, its
+ * type, bounds, default and help. The loader, its messages and runnel.yaml(5) are all made from the
+ * rows.
  */
 #pragma once
 
+#include "vpn/config/arena.h"
 #include "vpn/config/config.h"
 
 /* The maps of the file. */
@@ -68,15 +70,16 @@ const struct setting *setting_find(enum setting_section section, struct span nam
 /* What may be written, for people: "576 to 65535 bytes", "true or false". Returns buf. */
 const char *setting_allowed(const struct setting *setting, char buf[SETTING_TEXT_LEN]);
 
-/* A value as it would be written, with the largest unit that leaves no rest: 15s, 128KiB. Returns buf. */
+/* A value as it would be written, with the largest unit that leaves no rest: 15s, 128KiB. Returns
+ * buf. */
 const char *setting_number_format(const struct setting *setting, uint64_t value,
 				  char buf[SETTING_TEXT_LEN]);
 
 /*
- * Read a scalar of type BOOL to PEER_ID into *member (whose type goes with the setting's). Texts are
- * copied to the arena. On failure *ret_why says what is wrong, a fragment that follows the quoted
- * value: "is too small", "has no unit"; static memory. ERR_RANGE, ERR_MALFORMED, ERR_NO_MEMORY.
+ * Read a scalar of type BOOL to PEER_ID into *member (whose type goes with the setting's). Texts
+ * are copied to the arena. On failure *ret_why says what is wrong, a fragment that follows the
+ * quoted value: "is too small", "has no unit"; static memory. ERR_RANGE, ERR_MALFORMED,
+ * ERR_NO_MEMORY.
  */
-struct arena;
 MUST_USE enum err setting_parse(const struct setting *setting, struct span text,
 				struct arena *arena, void *member, const char **ret_why);
