@@ -2,11 +2,11 @@
 /*
  * route_table.c - see route_table.h
  *
- * Prefixes nest or are apart, so they cut the line of all addresses into ranges that have one answer
- * each: n prefixes make at most 2n + 1 ranges. The table is the sorted starts of these ranges and their
- * answers; a lookup is a binary search for the last start that is not above the address. There are no
- * pointers to follow, and the cost does not depend on what the prefixes look like: 11 steps for 1,000
- * peers, 18 for 100,000 prefixes, all in one array.
+ * Prefixes nest or are apart, so they cut the line of all addresses into ranges that have one
+ * answer each: n prefixes make at most 2n + 1 ranges. The table is the sorted starts of these
+ * ranges and their answers; a lookup is a binary search for the last start that is not above the
+ * address. There are no pointers to follow, and the cost does not depend on what the prefixes look
+ * like: 11 steps for 1,000 peers, 18 for 100,000 prefixes, all in one array.
  */
 #include "vpn/discovery/route_table.h"
 
@@ -35,18 +35,19 @@ static u128 load_be128(const uint8_t *p)
 	return (u128)load_be64(p) << 64 | load_be64(p + 8);
 }
 
-/* The index of the last start that is not above the key, without a branch that depends on data. */
-#define LAST_NOT_ABOVE(starts, len, key)                     \
-	({                                                   \
-		size_t at_ = 0;                              \
-		size_t n_ = (len);                           \
-		while (n_ > 1) {                             \
-			size_t half_ = n_ / 2;               \
-			if ((starts)[at_ + half_] <= (key))  \
-				at_ += half_;                \
-			n_ -= half_;                         \
-		}                                            \
-		at_;                                         \
+/* The index of the last start that is not above the key. Compiled to conditional moves: which way
+ * the search goes cannot be predicted. */
+#define LAST_NOT_ABOVE(starts, len, key)                    \
+	__extension__({                                     \
+		size_t at_ = 0;                             \
+		size_t n_ = (len);                          \
+		while (n_ > 1) {                            \
+			size_t half_ = n_ / 2;              \
+			if ((starts)[at_ + half_] <= (key)) \
+				at_ += half_;               \
+			n_ -= half_;                        \
+		}                                           \
+		at_;                                        \
 	})
 
 uint32_t route_table_find_ip4(const struct route_table *table, const uint8_t ip[4])
@@ -104,8 +105,8 @@ struct ranges {
 	size_t len;
 };
 
-/* From `start` on the answer is `peer`. Starts come in order; a range that got no address, or the same
- * answer as the one before, is not kept. */
+/* From `start` on the answer is `peer`. Starts come in order; a range that got no address, or the
+ * same answer as the one before, is not kept. */
 static void add_range(struct ranges *r, u128 start, uint32_t peer)
 {
 	if (r->len > 0 && r->starts[r->len - 1] == start)
@@ -149,8 +150,7 @@ static enum err cover_of(const struct route *route, struct cover *ret_cover)
 	u128 first = bits == 32 ? load_be32(prefix->addr.bytes) : load_be128(prefix->addr.bytes);
 	if ((first & host_mask) != 0)
 		return ERR_RANGE;
-	*ret_cover =
-		(struct cover){.first = first, .last = first | host_mask, .peer = route->peer};
+	*ret_cover = (struct cover){.first = first, .last = first | host_mask, .peer = route->peer};
 	return ERR_OK;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* static_table.c - see static_table.h. Two hashes that lead to places in config->peers, and the routes. */
+/* static_table.c - see static_table.h. Two hashes that lead to places in config->peers, and the
+ * routes. */
 #include "vpn/discovery/static_table.h"
 
 #include <stdlib.h>
