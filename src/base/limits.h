@@ -69,6 +69,11 @@ enum {
 	IDENTIFY_ADDRS_MAX = 20,    /* addresses kept of one peer; as go */
 	IDENTIFY_PROTOCOLS_MAX = 128, /* protocols read of one peer; further ones are not read */
 
+	/* loop */
+	LISTEN_BACKLOG = 256, /* connections that wait for accept(): a restart of a network of 1,000
+				 nodes, a turn apart; the kernel's somaxconn may be less */
+	RESOLVE_ADDRS_MAX = 16, /* addresses of one name; as many as are dialled for one peer */
+
 	/* vpn */
 	PACKET_LEN_MAX = 65535,    /* bytes; an IP packet's own maximum */
 	PACKET_EXTENSIONS_MAX = 8, /* IPv6 extension headers walked; more than RFC 8200 4.1 asks for */
