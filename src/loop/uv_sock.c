@@ -331,8 +331,8 @@ enum err uv_sock_writev(struct sock *sock, const struct iovec *iov, int n_iov, s
 {
 	struct uv_sock *s = uv_of(sock);
 	assert(!s->is_closed && n_iov > 0);
-	if (is_stream(s))
-		n_iov = MIN(n_iov, IOV_MAX); /* the rest is a partial write's */
+	if (is_stream(s) && n_iov > IOV_MAX)
+		n_iov = IOV_MAX; /* a partial write */
 	/* sendmsg() writes nothing to it; the member is not const because recvmsg() shares it. */
 	struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)iov,
 			     .msg_iovlen = (size_t)n_iov};
