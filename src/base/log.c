@@ -53,6 +53,9 @@ bool log_enabled(enum log_level level)
 
 /* Append at *at, never past the end; *at stays within the buffer. */
 static void append(char *buf, size_t cap, size_t *at, const char *fmt, va_list ap)
+	__attribute__((format(printf, 4, 0)));
+
+static void append(char *buf, size_t cap, size_t *at, const char *fmt, va_list ap)
 {
 	int n = vsnprintf(buf + *at, cap - *at, fmt, ap);
 	if (n > 0)

@@ -309,6 +309,11 @@ const struct config *node_config(const struct node *n)
 	return n->conf.config;
 }
 
+const struct identity *node_identity(const struct node *n)
+{
+	return n->conf.identity;
+}
+
 nsec_t node_uptime(const struct node *n)
 {
 	return nsec_since(loop_now(n->conf.loop), n->started_at);

@@ -61,6 +61,7 @@ const struct metrics *node_metrics(const struct node *n);
 struct swarm_stats node_swarm_stats(const struct node *n);
 size_t node_listen_addrs(const struct node *n, struct multiaddr *ret_addrs, size_t cap);
 const struct config *node_config(const struct node *n);
+const struct identity *node_identity(const struct node *n);
 nsec_t node_uptime(const struct node *n);
 
 /* The peer of this name, or of this Peer ID as text; SIZE_MAX: none. */

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* down.c - runnel down: end the daemon in good order, or clean up after one that was killed */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "daemon/control.h"
+#include "vpn/config/config.h"
+#include "vpn/network/iface.h"
+
+/* Nobody answers: what a killed daemon left goes now. */
+static int clean_up(const struct config *config, bool had_socket)
+{
+	size_t n = 0;
+	struct iface_error why = {.text = ""};
+	enum err e = iface_cleanup(config->interface.name, &n, &why);
+	if (e != ERR_OK)
+		return cli_fail("cannot clean up %s: %s", config->interface.name, why.text);
+	if (had_socket)
+		unlink(config->control);
+	if (n > 0 || had_socket)
+		printf("%s: was not running; removed what was left (%zu addresses and routes)\n",
+		       config->interface.name, n);
+	else
+		printf("%s: was not running\n", config->interface.name);
+	return CLI_OK;
+}
+
+int cli_down(const struct cli_args *args)
+{
+	struct config *config = cli_load_config(args->config);
+	if (config == NULL)
+		return CLI_FAILED;
+	char *answer = NULL;
+	int code;
+	enum err e = control_ask(config->control, "{\"cmd\":\"stop\"}", &answer);
+	free(answer);
+	if (e == ERR_NOT_FOUND || e == ERR_REFUSED) {
+		code = clean_up(config, e == ERR_REFUSED);
+	} else if (e == ERR_OK || e == ERR_EOF) { /* the connection ends when the daemon has */
+		printf("%s: down\n", config->interface.name);
+		code = CLI_OK;
+	} else {
+		code = cli_fail("no answer on %s: %s", config->control, err_text(e));
+	}
+	config_free(config);
+	return code;
+}

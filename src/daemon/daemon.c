@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* daemon.c - see daemon.h */
+#include "daemon/daemon.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "daemon/control.h"
+#include "loop/loop_uv.h"
+#include "vpn/network/iface.h"
+#include "vpn/network/netlink_monitor.h"
+#include "vpn/node/node.h"
+
+#define STOP_TIMEOUT	(5 * NSEC_PER_SEC)	 /* for connections to close; then we go all the same */
+#define NETWORK_SETTLES (200 * NSEC_PER_MSEC) /* a change comes in several messages: act once */
+
+/* Owned by main(). */
+struct daemon {
+	const char *config_path;
+	struct config *config;
+	struct identity *identity;
+	struct loop *loop;
+	struct iface *iface;
+	struct sock *tun; /* until the node has it */
+	struct node *node;
+	struct control *control;
+	struct sock *signals;
+	struct sock *network;
+	struct netlink_monitor monitor;
+	struct loop_timer network_settled;
+	struct loop_timer give_up;
+	bool is_stopping;
+};
+
+/* --- events -------------------------------------------------------------------------------------------- */
+
+static void stop(void *ctx)
+{
+	struct daemon *d = ctx;
+	if (d->is_stopping)
+		return;
+	d->is_stopping = true;
+	loop_timer_set(&d->give_up, nsec_add(loop_now(d->loop), STOP_TIMEOUT));
+	node_close(d->node);
+}
+
+static void on_node_closed(void *ctx)
+{
+	struct daemon *d = ctx;
+	loop_stop(d->loop);
+}
+
+static void on_give_up(struct loop_timer *timer, nsec_t now)
+{
+	(void)now;
+	log_warn("connections did not close in time", NULL);
+	loop_stop(CONTAINER_OF(timer, struct daemon, give_up)->loop);
+}
+
+static void on_signal(void *ctx, unsigned ready)
+{
+	(void)ready;
+	struct daemon *d = ctx;
+	struct signalfd_siginfo info;
+	size_t n;
+	while (sock_read(d->signals, &info, sizeof(info), &n) == ERR_OK && n == sizeof(info)) {
+		if (info.ssi_signo == SIGHUP) {
+			log_warn("SIGHUP: reload is not supported; restart instead", NULL);
+			continue;
+		}
+		log_info("stopping", "signal=%s", strsignal((int)info.ssi_signo));
+		stop(d);
+	}
+}
+
+static void on_network(void *ctx, unsigned ready)
+{
+	(void)ready;
+	struct daemon *d = ctx;
+	static uint8_t buf[NETLINK_MONITOR_BUF_LEN]; /* one daemon per process */
+	unsigned change = 0;
+	for (;;) {
+		size_t n;
+		enum err e = sock_read(d->network, buf, sizeof(buf), &n);
+		if (e == ERR_OK)
+			change |= netlink_monitor_parse(&d->monitor, span_of(buf, n));
+		else if (e == ERR_NO_MEMORY)
+			change |= NETWORK_CHANGE_LOST;
+		else
+			break;
+	}
+	if (change != 0)
+		loop_timer_set(&d->network_settled, nsec_add(loop_now(d->loop), NETWORK_SETTLES));
+}
+
+static void on_network_settled(struct loop_timer *timer, nsec_t now)
+{
+	(void)now;
+	struct daemon *d = CONTAINER_OF(timer, struct daemon, network_settled);
+	log_debug("the network changed", "action=%s", "ask and dial all peers");
+	if (!d->is_stopping)
+		node_network_changed(d->node);
+}
+
+/* --- the ladder up ------------------------------------------------------------------------------------------ */
+
+static bool load(struct daemon *d)
+{
+	struct config_errors *errors = calloc(1, sizeof(*errors));
+	if (errors == NULL) {
+		log_error("out of memory", NULL);
+		return false;
+	}
+	enum err e = config_load(d->config_path, &d->config, errors);
+	for (size_t i = 0; i < errors->len; i++)
+		fprintf(stderr, "%s\n", errors->items[i].text);
+	free(errors);
+	if (e != ERR_OK)
+		return false;
+	log_set_level(d->config->log_level);
+
+	e = identity_load(d->config->key, &d->identity);
+	if (e == ERR_OK)
+		return true;
+	log_error("cannot use the key", "file=%s why=\"%s\" hint=\"%s\"", d->config->key, err_text(e),
+		  e == ERR_NOT_FOUND ? "make one: runnel keygen FILE"
+		  : e == ERR_EXPOSED ? "chmod 600 FILE"
+				     : "see runnel(8)");
+	return false;
+}
+
+static bool open_signals(struct daemon *d)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	signal(SIGPIPE, SIG_IGN);
+	/* Before threads start: they inherit the mask. */
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (fd < 0 || loop_adopt_fd(d->loop, fd, &d->signals) != ERR_OK) {
+		if (fd >= 0)
+			close(fd);
+		log_error("cannot receive signals", NULL);
+		return false;
+	}
+	sock_watch(d->signals, SOCK_READABLE, on_signal, d);
+	return true;
+}
+
+/* Routes for all that the peers own. */
+static struct ip_prefix *collect_routes(const struct config *config, size_t *ret_n)
+{
+	size_t n = 0;
+	for (size_t i = 0; config->interface.routes && i < config->peers.len; i++)
+		n += config->peers.items[i].allowed_ips.len;
+	struct ip_prefix *routes = calloc(n > 0 ? n : 1, sizeof(*routes));
+	*ret_n = 0;
+	for (size_t i = 0; routes != NULL && n > 0 && i < config->peers.len; i++) {
+		const struct config_prefixes *own = &config->peers.items[i].allowed_ips;
+		for (size_t j = 0; j < own->len; j++)
+			routes[(*ret_n)++] = own->items[j];
+	}
+	return routes;
+}
+
+static bool open_device(struct daemon *d)
+{
+	size_t n_routes;
+	struct ip_prefix *routes = collect_routes(d->config, &n_routes);
+	if (routes == NULL) {
+		log_error("out of memory", NULL);
+		return false;
+	}
+	const struct iface_conf conf = {
+		.name = d->config->interface.name,
+		.mtu = d->config->interface.mtu,
+		.addresses = d->config->interface.addresses.items,
+		.n_addresses = d->config->interface.addresses.len,
+		.routes = routes,
+		.n_routes = n_routes,
+	};
+	struct iface_error why = {.text = ""};
+	enum err e = iface_up(&conf, &d->iface, &why);
+	free(routes);
+	if (e != ERR_OK) {
+		log_error("cannot set up the network device", "device=%s why=\"%s\"", conf.name, why.text);
+		return false;
+	}
+	int fd = iface_steal_fd(d->iface);
+	e = loop_adopt_fd(d->loop, fd, &d->tun);
+	if (e != ERR_OK) {
+		close(fd);
+		log_error("cannot watch the network device", "why=\"%s\"", err_text(e));
+		return false;
+	}
+	return true;
+}
+
+/* Without it peers are found again by the dialler's own schedule, somewhat later. */
+static void open_monitor(struct daemon *d)
+{
+	struct iface_error why;
+	int fd;
+	netlink_monitor_init(&d->monitor, iface_index(d->iface));
+	enum err e = netlink_monitor_open(&fd, &why);
+	if (e == ERR_OK) {
+		e = loop_adopt_fd(d->loop, fd, &d->network);
+		if (e != ERR_OK)
+			close(fd);
+	}
+	if (e != ERR_OK) {
+		log_warn("changes of the network are not seen", "why=\"%s\"", err_text(e));
+		return;
+	}
+	sock_watch(d->network, SOCK_READABLE, on_network, d);
+}
+
+static bool open_node(struct daemon *d)
+{
+	const struct node_conf conf = {
+		.loop = d->loop,
+		.config = d->config,
+		.identity = d->identity,
+		.tun = d->tun,
+		.agent = "runnel/" RUNNEL_VERSION,
+		.on_closed = on_node_closed,
+		.ctx = d,
+	};
+	enum err e = node_new(&conf, &d->node);
+	if (e != ERR_OK) {
+		log_error("cannot start", "why=\"%s\"%s", err_text(e),
+			  e == ERR_SELF ? " hint=\"peers: lists this node's own id\"" : "");
+		return false;
+	}
+	d->tun = NULL;
+	return true;
+}
+
+static bool open_control(struct daemon *d)
+{
+	enum err e = control_new(d->loop, d->config->control, d->node, stop, d, &d->control);
+	if (e == ERR_OK)
+		return true;
+	log_error("cannot open the control socket", "path=%s why=\"%s\"", d->config->control,
+		  e == ERR_BUSY ? "another runnel is running with this configuration" : err_text(e));
+	return false;
+}
+
+static bool start_node(struct daemon *d)
+{
+	size_t bad = 0;
+	enum err e = node_start(d->node, &bad);
+	if (e == ERR_OK)
+		return true;
+	char text[MULTIADDR_TEXT_MAX] = "";
+	if (bad < d->config->listen.len)
+		multiaddr_format(&d->config->listen.items[bad], text);
+	log_error("cannot listen", "addr=%s why=\"%s\"", text, err_text(e));
+	return false;
+}
+
+static void announce(const struct daemon *d)
+{
+	char id[PEER_ID_TEXT_MAX];
+	struct multiaddr addr;
+	char text[MULTIADDR_TEXT_MAX] = "-";
+	if (node_listen_addrs(d->node, &addr, 1) == 1)
+		multiaddr_format(&addr, text);
+	log_info("up", "version=%s peer_id=%s device=%s listen=%s peers=%zu", RUNNEL_VERSION,
+		 peer_id_format(identity_peer_id(d->identity), id), iface_name(d->iface), text,
+		 node_peer_count(d->node));
+}
+
+static bool climb(struct daemon *d)
+{
+	if (!load(d))
+		return false;
+	enum err e = loop_uv_new(&d->loop);
+	if (e != ERR_OK) {
+		log_error("no event loop", "why=\"%s\"", err_text(e));
+		return false;
+	}
+	loop_timer_init(&d->network_settled, d->loop, on_network_settled);
+	loop_timer_init(&d->give_up, d->loop, on_give_up);
+	if (!open_signals(d) || !open_device(d) || !open_node(d) || !open_control(d) || !start_node(d))
+		return false;
+	open_monitor(d);
+	announce(d);
+	return true;
+}
+
+/* --- the ladder down: takes any height ------------------------------------------------------------------- */
+
+static void descend(struct daemon *d)
+{
+	if (d->loop != NULL) {
+		loop_timer_stop(&d->network_settled);
+		loop_timer_stop(&d->give_up);
+	}
+	d->control = control_free(d->control);
+	d->network = sock_close(d->network, false);
+	d->signals = sock_close(d->signals, false);
+	d->node = node_free(d->node);
+	d->tun = sock_close(d->tun, false);
+	d->iface = iface_down(d->iface);
+	d->loop = loop_free(d->loop);
+	d->identity = identity_free(d->identity);
+	d->config = config_free(d->config);
+}
+
+int daemon_run(const char *config_path)
+{
+	struct daemon d = {.config_path = config_path};
+	int code = EXIT_FAILURE;
+	if (climb(&d)) {
+		enum err e = loop_run(d.loop);
+		if (e == ERR_OK)
+			code = EXIT_SUCCESS;
+		else
+			log_error("the event loop failed", "why=\"%s\"", err_text(e));
+	} else if (d.node != NULL) {
+		/* Connections may be on their way: close them in the loop's own time. */
+		stop(&d);
+		if (loop_run(d.loop) != ERR_OK)
+			log_error("the event loop failed", NULL);
+	}
+	descend(&d);
+	if (code == EXIT_SUCCESS)
+		log_info("down", NULL);
+	return code;
+}

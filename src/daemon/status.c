@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* status.c - see status.h */
+#include "daemon/status.h"
+
+
+enum {
+	LISTEN_ADDRS_MAX = 16, /* as many as the swarm listens on */
+};
+
+static json_t *ms(nsec_t t)
+{
+	return t == 0 ? json_null() : json_real((double)t / (double)NSEC_PER_MSEC);
+}
+
+static json_t *count(uint64_t n)
+{
+	return json_integer((json_int_t)n);
+}
+
+static json_t *list_prefixes(const struct config_prefixes *prefixes)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < prefixes->len; i++) {
+		char text[IP_PREFIX_TEXT_MAX];
+		json_array_append_new(list, json_string(ip_prefix_format(&prefixes->items[i], text)));
+	}
+	return list;
+}
+
+static const char *state_of(const struct swarm_peer_info *s)
+{
+	if (s->is_connected)
+		return s->is_suspect ? "not answering" : "connected";
+	return s->is_dialling ? "dialling" : "down";
+}
+
+static json_t *peer_json(const struct node_peer_info *p)
+{
+	char id[PEER_ID_TEXT_MAX], addr[MULTIADDR_TEXT_MAX];
+	const struct swarm_peer_info *s = &p->swarm;
+	json_t *o = json_object();
+	json_object_set_new(o, "id", json_string(peer_id_format(&p->conf->id, id)));
+	json_object_set_new(o, "name", json_string(p->conf->name));
+	json_object_set_new(o, "state", json_string(state_of(s)));
+	json_object_set_new(o, "connected", json_boolean(s->is_connected));
+	json_object_set_new(o, "address",
+			    s->is_connected ? json_string(multiaddr_format(&s->remote, addr))
+					    : json_null());
+	json_object_set_new(o, "dialled_by_us", json_boolean(s->is_connected && s->is_outbound));
+	json_object_set_new(o, "last_dial_error",
+			    s->last_error == ERR_OK ? json_null() : json_string(err_name(s->last_error)));
+	json_object_set_new(o, "protocol", p->protocol != NULL ? json_string(p->protocol) : json_null());
+	json_object_set_new(o, "agent", json_string(p->agent));
+	json_object_set_new(o, "rtt_ms", ms(s->rtt));
+	json_object_set_new(o, "probe_rtt_ms", ms(p->probe_rtt));
+	json_object_set_new(o, "connections", count(s->n_conns));
+	json_object_set_new(o, "allowed_ips", list_prefixes(&p->conf->allowed_ips));
+	json_object_set_new(o, "rx_packets", count(p->rx_packets));
+	json_object_set_new(o, "rx_bytes", count(p->rx_bytes));
+	json_object_set_new(o, "tx_packets", count(p->tx_packets));
+	json_object_set_new(o, "tx_bytes", count(p->tx_bytes));
+	json_object_set_new(o, "dropped_packets", count(p->dropped_packets));
+	json_object_set_new(o, "queued_packets", count(p->queued_packets));
+	json_object_set_new(o, "queued_bytes", count(p->queued_bytes));
+	return o;
+}
+
+static json_t *counters_json(const struct metrics *m)
+{
+	json_t *o = json_object();
+	for (int i = 0; i < COUNTER_COUNT; i++)
+		json_object_set_new(o, counter_name((enum counter)i), count(m->counters[i]));
+	return o;
+}
+
+static json_t *drops_json(const struct metrics *m)
+{
+	json_t *o = json_object();
+	for (int i = 0; i < DROP_COUNT; i++)
+		json_object_set_new(o, drop_name((enum drop)i), count(m->drops[i]));
+	return o;
+}
+
+static json_t *swarm_json(const struct swarm_stats *s)
+{
+	json_t *o = json_object();
+	json_object_set_new(o, "accepted", count(s->accepted));
+	json_object_set_new(o, "refused_limit", count(s->refused_limit));
+	json_object_set_new(o, "refused_gated", count(s->refused_gated));
+	json_object_set_new(o, "failed_inbound", count(s->failed_inbound));
+	json_object_set_new(o, "failed_outbound", count(s->failed_outbound));
+	json_object_set_new(o, "opened", count(s->opened));
+	json_object_set_new(o, "closed", count(s->closed));
+	json_object_set_new(o, "superseded", count(s->superseded));
+	return o;
+}
+
+static json_t *listen_json(const struct node *node)
+{
+	struct multiaddr addrs[LISTEN_ADDRS_MAX];
+	size_t n = node_listen_addrs(node, addrs, LISTEN_ADDRS_MAX);
+	json_t *list = json_array();
+	for (size_t i = 0; i < n; i++) {
+		char text[MULTIADDR_TEXT_MAX];
+		json_array_append_new(list, json_string(multiaddr_format(&addrs[i], text)));
+	}
+	return list;
+}
+
+json_t *status_json(const struct node *node)
+{
+	const struct config *config = node_config(node);
+	const struct swarm_stats swarm = node_swarm_stats(node);
+	char id[PEER_ID_TEXT_MAX];
+	json_t *peers = json_array();
+	for (size_t i = 0; i < node_peer_count(node); i++) {
+		struct node_peer_info info;
+		node_peer_info(node, i, &info);
+		json_array_append_new(peers, peer_json(&info));
+	}
+	json_t *o = json_object();
+	json_object_set_new(o, "version", json_string(RUNNEL_VERSION));
+	json_object_set_new(o, "peer_id",
+			    json_string(peer_id_format(identity_peer_id(node_identity(node)), id)));
+	json_object_set_new(o, "interface", json_string(config->interface.name));
+	json_object_set_new(o, "addresses", list_prefixes(&config->interface.addresses));
+	json_object_set_new(o, "mtu", count(config->interface.mtu));
+	json_object_set_new(o, "listen", listen_json(node));
+	json_object_set_new(o, "uptime_s", count(node_uptime(node) / NSEC_PER_SEC));
+	json_object_set_new(o, "peers", peers);
+	json_object_set_new(o, "counters", counters_json(node_metrics(node)));
+	json_object_set_new(o, "drops", drops_json(node_metrics(node)));
+	json_object_set_new(o, "connections", swarm_json(&swarm));
+	return o;
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* status.h - what a node says of itself, as JSON: see docs/status.md for the members */
+#pragma once
+
+#include <jansson.h>
+
+#include "vpn/node/node.h"
+
+/* NULL: out of memory. The caller has the reference. */
+json_t *status_json(const struct node *node);
