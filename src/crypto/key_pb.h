@@ -4,9 +4,9 @@
  *
  *	required KeyType Type = 1; required bytes Data = 2;
  *
- * "Implementations MUST follow the minimal encoding [...] fields MUST be encoded in tag order"
- * is what peer-ids asks for, since ids are made from these bytes. So no general reader of protobuf
- * stands here: one encoding is right, every other is refused.
+ * Ids are made from these bytes, so the spec asks for one encoding: both fields, in tag order, with
+ * minimal numbers, and nothing else. So no general reader of protobuf stands here: every other
+ * encoding is refused.
  */
 #pragma once
 
