@@ -87,11 +87,11 @@ enum err config_load(const char *path, struct config **ret_config, struct config
 	uint8_t *buf = malloc(CAP);
 	size_t len = 0;
 	enum err e = buf == NULL ? ERR_NO_MEMORY : read_all(fd, buf, CAP, &len);
-	close(fd);
 	if (e != ERR_OK)
-		fault_add(&faults, e, (struct mark){0}, "cannot be read: %s", err_text(e));
+		fault_add(&faults, e, (struct mark){0}, "cannot be read: %s", strerror(errno));
 	else
 		e = config_parse(span_of(buf, len), path, ret_config, errors);
+	close(fd);
 	free(buf);
 	return e;
 }

@@ -136,7 +136,19 @@ static void prefix_twice(struct checker *c, const struct entry *first, const str
 
 static void address_twice(struct checker *c, const struct entry *first, const struct entry *again)
 {
-	FAULT(c, again->mark, "this address is given twice, first in line %u", first->mark.line);
+	FAULT(c, again->mark, "peers[%zu].addresses: the same address is in line %u already",
+	      again->peer, first->mark.line);
+}
+
+static void own_twice(struct checker *c, const struct entry *first, const struct entry *again)
+{
+	FAULT(c, again->mark, "interface.addresses: the same address is in line %u already",
+	      first->mark.line);
+}
+
+static void listen_twice(struct checker *c, const struct entry *first, const struct entry *again)
+{
+	FAULT(c, again->mark, "listen: the same address is in line %u already", first->mark.line);
 }
 
 static void check_ids_and_names(struct checker *c)
@@ -303,7 +315,7 @@ static void check_listen(struct checker *c)
 		if (addr->len > 0 && multiaddr_as_tcp(addr, &tcp) == ERR_OK && tcp.port != 0)
 			add_entry(&seen, multiaddr_view(addr), item, 0);
 	}
-	find_twice(c, &seen, address_twice);
+	find_twice(c, &seen, listen_twice);
 	free(seen.items);
 }
 
@@ -340,7 +352,7 @@ static void check_interface(struct checker *c)
 		add_entry(&seen, span_of(&own->addr, sizeof(own->addr)), item, 0);
 		check_own_address(c, own, item);
 	}
-	find_twice(c, &seen, address_twice);
+	find_twice(c, &seen, own_twice);
 	free(seen.items);
 	/* RFC 8200, 5: "every link in the Internet have an MTU of 1280 octets or greater" */
 	if (has_ip6 && interface->mtu != 0 && interface->mtu < 1280)

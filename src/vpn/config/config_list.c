@@ -61,8 +61,11 @@ static enum err parse_multiaddr(enum setting_type type, struct span text,
 	struct multiaddr addr;
 	enum err e = multiaddr_parse(text, &addr);
 	if (e != ERR_OK) {
-		snprintf(why, WHY_MAX, "is not a multiaddr (%s): write /ip4/192.0.2.7/tcp/4001",
-			 err_text(e));
+		const char *what = e == ERR_RANGE         ? "has a number that is too large"
+				   : e == ERR_UNSUPPORTED ? "has a part of an unknown kind"
+				   : e == ERR_TOO_LONG    ? "is too long"
+							  : "is not a multiaddr";
+		snprintf(why, WHY_MAX, "%s; write /ip4/192.0.2.7/tcp/4001 or similar", what);
 		return e;
 	}
 	if (multiaddr_as_tcp(&addr, &tcp) != ERR_OK) {
@@ -99,9 +102,9 @@ static enum err parse_prefix(enum setting_type type, struct span text, struct ip
 		return e;
 	}
 	if (e != ERR_OK) {
-		snprintf(why, WHY_MAX, "is not an IP prefix: write %s",
-			 type == SETTING_IP_OWN ? "10.7.0.1/24 or fd07::1/64"
-						: "10.7.0.0/24 or fd07::2/128");
+		snprintf(why, WHY_MAX, "is not an IP prefix; write %s or similar",
+			 type == SETTING_IP_OWN ? "10.7.0.1/24, fd07::1/64"
+						: "10.7.0.2/32, fd07::/64");
 		return e;
 	}
 	if (type == SETTING_IP_ALLOWED && !ip_prefix_is_network(&prefix)) {

@@ -154,10 +154,15 @@ static void read_default(struct reader *r, const struct setting *setting, const 
 		break;
 	}
 	assert(e == ERR_OK || e == ERR_NO_MEMORY);
-	if (setting->initial == NULL)
-		reader_fault(r, map, path, ERR_MALFORMED, "is missing");
-	else if (e != ERR_OK)
+	if (setting->initial == NULL) {
+		char allowed[SETTING_TEXT_LEN];
+		char what[READER_WHAT_MAX];
+		snprintf(what, sizeof(what), "missing; expected %s",
+			 setting_allowed(setting, allowed));
+		reader_fault(r, map, path, ERR_MALFORMED, what);
+	} else if (e != ERR_OK) {
 		reader_fault(r, map, path, e, err_text(e));
+	}
 }
 
 /* map is NULL, or empty, where all settings take their defaults. */

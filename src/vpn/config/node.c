@@ -221,9 +221,11 @@ static enum err syntax_fault(struct builder *b, const yaml_parser_t *parser, str
 	}
 	if (is_tab(text, parser->problem_mark))
 		return fault(b, at, "a tab; YAML is indented with spaces");
+	if (strcmp(problem, "did not find expected <document start>") == 0)
+		return fault(b, at, "does not fit what stands before; look at the indentation");
 	if (parser->context != NULL)
-		fault_add(b->faults, ERR_MALFORMED, at, "not YAML: %s %s", problem,
-			  parser->context);
+		fault_add(b->faults, ERR_MALFORMED, at, "not YAML: %s, %s that starts in line %u",
+			  problem, parser->context, mark_of(parser->context_mark).line);
 	else
 		fault_add(b->faults, ERR_MALFORMED, at, "not YAML: %s", problem);
 	return ERR_MALFORMED;

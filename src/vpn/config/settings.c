@@ -175,7 +175,7 @@ const char *setting_allowed(const struct setting *setting, char buf[SETTING_TEXT
 			 setting->max);
 		return buf;
 	case SETTING_PEER_ID:
-		return "a Peer ID such as 12D3KooW...";
+		return "12D3KooW... or Qm...";
 	case SETTING_LISTEN:
 		return "a list such as [/ip4/0.0.0.0/tcp/4001]";
 	case SETTING_DIAL:
@@ -304,7 +304,7 @@ static enum err parse_bool(struct span text, bool *ret_value, const char **ret_w
 {
 	bool yes = span_equal(text, span_str("true"));
 	if (!yes && !span_equal(text, span_str("false")))
-		return refuse(ret_why, "is neither", ERR_MALFORMED);
+		return refuse(ret_why, "is not known", ERR_MALFORMED);
 	*ret_value = yes;
 	return ERR_OK;
 }
