@@ -25,6 +25,8 @@ enum {
 
 	/* multistream-select */
 	MSS_TOKEN_LEN_MAX = 1024, /* bytes; as go and js */
+	MSS_NAME_LEN_MAX = 256,   /* bytes of a name that can be agreed on; ours have below 40, and
+				     a responder keeps one until its echo is sent */
 	MSS_ROUNDS_MAX = 16,      /* proposals; a peer that guesses longer does not speak with us */
 
 	/* noise */
