@@ -7,7 +7,7 @@
 #include <jansson.h>
 
 #include "cli/cli.h"
-#include "daemon/control.h"
+#include "daemon/control_client.h"
 #include "vpn/config/config.h"
 
 int cli_fail(const char *fmt, ...)

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "daemon/control.h"
+#include "daemon/control_client.h"
 #include "vpn/config/config.h"
 #include "vpn/network/iface.h"
 

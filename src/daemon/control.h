@@ -33,11 +33,3 @@ MUST_USE enum err control_new(struct loop *loop, const char *path, struct node *
 			      void (*stop)(void *ctx), void *ctx, struct control **ret_control);
 /* Closes all and removes the socket's file. Takes NULL; returns NULL. */
 struct control *control_free(struct control *c);
-
-/* --- for the command line: blocking, without a loop --------------------------------------------------- */
-
-/*
- * One request, one answer, in *ret_answer (free() it). ERR_NOT_FOUND or ERR_REFUSED: no daemon there. ERR_PERMISSION, ERR_TIMEOUT,
- * ERR_EOF: it closed without an answer.
- */
-MUST_USE enum err control_ask(const char *path, const char *request, char **ret_answer);

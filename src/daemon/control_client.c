@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* control_client.c - the command line's side of control.h */
+/* control_client.c - see control_client.h */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "daemon/control.h"
+#include "daemon/control_client.h"
 
 enum {
 	ANSWER_LEN_MAX = 64 * 1024 * 1024, /* bytes; 10,000 peers are 6 MB */
