@@ -48,7 +48,8 @@ struct netlink_link {
 	char kind[NETLINK_NAME_LEN]; /* "tun", "veth", ...; "" for hardware */
 	/* of kind "tun" only */
 	bool tun_is_tap, tun_persistent, tun_multi_queue;
-	unsigned tun_queues; /* descriptors that are attached now */
+	unsigned tun_queues; /* descriptors that are attached now; 0 unless tun_multi_queue: of
+				single queues the kernel does not tell */
 };
 
 /* ERR_NOT_FOUND: no such link. */
@@ -69,23 +70,23 @@ MUST_USE enum err netlink_link_no_linklocal(struct netlink *nl, unsigned index,
 /* --- addresses ----------------------------------------------------------------------------- */
 
 struct netlink_addr {
-	unsigned index; /* of the link */
-	struct ip_addr addr;
-	unsigned prefix_len;
-	uint8_t protocol; /* NETLINK_PROTO_RUNNEL: ours; 0 on kernels before 5.18 */
-	bool tentative;   /* IPv6: not usable until duplicates are ruled out */
+	unsigned index;        /* of the link */
+	struct ip_prefix addr; /* with its host bits: 10.7.0.1/24 */
+	uint8_t protocol;      /* NETLINK_PROTO_RUNNEL: ours; 0 on kernels before 5.18 */
+	bool tentative;        /* IPv6: not usable until duplicates are ruled out */
 };
 
-/* IPv6 addresses skip duplicate address detection: usable at once. Adding an address that the link
- * has is no error. ERR_UNSUPPORTED: IPv6 is disabled. */
-MUST_USE enum err netlink_addr_add(struct netlink *nl, unsigned index, const struct ip_addr *addr,
-				   unsigned prefix_len, struct iface_error *why);
+/* IPv6 addresses skip duplicate address detection: programs can bind to them at once, and packets
+ * to them are taken as soon as a worker of the kernel has run, within milliseconds.
+ * ERR_DUPLICATE: the link has this address. ERR_UNSUPPORTED: IPv6 is disabled. */
+MUST_USE enum err netlink_addr_add(struct netlink *nl, unsigned index, const struct ip_prefix *addr,
+				   struct iface_error *why);
 /* ERR_NOT_FOUND: the link does not have it. */
 MUST_USE enum err netlink_addr_remove(struct netlink *nl, unsigned index,
-				      const struct ip_addr *addr, unsigned prefix_len,
-				      struct iface_error *why);
+				      const struct ip_prefix *addr, struct iface_error *why);
 
-/* Called once for each; `false` ends the calls. No netlink call from inside. */
+/* Called once for each; `false` ends the calls. No netlink call from inside. A list that changed
+ * while it was read ends with ERR_AGAIN: entries may be missing, or have come twice. */
 typedef bool netlink_addr_fn(void *ctx, const struct netlink_addr *addr);
 /* Addresses of one link, or of all with index 0. */
 MUST_USE enum err netlink_addr_list(struct netlink *nl, unsigned index, netlink_addr_fn *fn,
