@@ -62,6 +62,7 @@ void netlink_monitor_init(struct netlink_monitor *mon, unsigned own_index);
 /* Subscribe; *ret_fd is non-blocking and close-on-exec, for loop_adopt_fd(). Needs no privilege. */
 MUST_USE enum err netlink_monitor_open(int *ret_fd, struct iface_error *why);
 
-/* A set of enum network_change, 0 for none that matters. Malformed bytes are skipped. No system
+/* A set of enum network_change, 0 for none that matters. The bytes are aligned as malloc() aligns
+ * and at most NETLINK_MONITOR_BUF_LEN. Malformed bytes are skipped. No system
  * call. */
 unsigned netlink_monitor_parse(struct netlink_monitor *mon, struct span datagram);
