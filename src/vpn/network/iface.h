@@ -26,18 +26,12 @@ enum {
 
 struct iface;
 
-/* An address of the device with its prefix length: 10.7.0.1/24, host bits and all. */
-struct iface_addr {
-	struct ip_addr addr;
-	unsigned prefix_len;
-};
-
 /* Lent for the call. */
 struct iface_conf {
 	const char *name;
 	unsigned mtu;
-	unsigned txqueuelen; /* packets; 0: the kernel's (500) */
-	const struct iface_addr *addresses;
+	unsigned txqueuelen;               /* packets; 0: the kernel's (500) */
+	const struct ip_prefix *addresses; /* of the device, with host bits: 10.7.0.1/24 */
 	size_t n_addresses;
 	const struct ip_prefix *routes; /* to this device; those inside of an address's own subnet
 					   need no route and get none */
