@@ -52,7 +52,7 @@ struct frame_reader *frame_reader_free(struct frame_reader *r);
 /*
  * Consume from the front of *in up to the next event. ERR_OK: *ret_event is one, call again.
  * ERR_AGAIN: all of *in is consumed. ERR_PROTOCOL, ERR_TOO_LONG, ERR_RANGE, ERR_TRUNCATED,
- * ERR_MALFORMED, ERR_VERSION: the peer broke the rules.
+ * ERR_MALFORMED, ERR_VERSION, ERR_LIMIT: the peer broke the rules.
  */
 MUST_USE enum err frame_reader_read(struct frame_reader *r, struct span *in,
 				    struct frame_event *ret_event);
