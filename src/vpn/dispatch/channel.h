@@ -85,7 +85,8 @@ void channel_peer_hello(struct channel *c, const struct frame_hello *peer);
  * forgotten, whole packets wait for the next stream. Any state. */
 void channel_reset_to_frame_boundary(struct channel *c);
 
-/* true: taken. false: full, the packet is still the caller's to drop (DROP_QUEUE_FULL). */
+/* true: taken. false: full, the packet is still the caller's to drop (DROP_QUEUE_FULL). Its
+ * offload fields are in canonical form. */
 MUST_USE bool channel_push(struct channel *c, struct packet *packet, nsec_t now);
 /* Drop the oldest packet of which nothing is sent yet, for this reason. false: there is none. */
 bool channel_drop_head(struct channel *c, enum drop reason);
@@ -96,7 +97,8 @@ MUST_USE enum err channel_put_control(struct channel *c, struct span frame);
 MUST_USE enum err channel_put_probe(struct channel *c, enum frame_type type,
 				    const struct frame_probe *probe);
 
-/* Would channel_pull() return anything now? */
+/* Is there work for channel_pull()? It may still return 0 bytes, where all that waited was what the
+ * peer does not take. */
 bool channel_has_output(const struct channel *c);
 /* Write up to cap bytes of frames to buf. Returns how many; fewer than cap: there is no more. */
 size_t channel_pull(struct channel *c, uint8_t *buf, size_t cap, nsec_t now);

@@ -18,14 +18,16 @@ static void drop(struct dispatch_verdict *v, enum drop reason)
 	v->is_answered = false;
 }
 
-void dispatch_route(const struct dispatch_tables *t, struct span packet, struct dispatch_verdict *ret)
+void dispatch_route(const struct dispatch_tables *t, struct span packet,
+		    struct dispatch_verdict *ret)
 {
 	if (packet_parse(packet, &ret->info) != ERR_OK) {
 		drop(ret, DROP_MALFORMED);
 		return;
 	}
 	const struct packet_info *info = &ret->info;
-	if (ip_addr_is_multicast(&info->destination) || is_subnet_broadcast(t, &info->destination)) {
+	if (ip_addr_is_multicast(&info->destination) ||
+	    is_subnet_broadcast(t, &info->destination)) {
 		drop(ret, DROP_MULTICAST);
 		return;
 	}

@@ -2,8 +2,9 @@
 /*
  * dispatcher.h - where does this packet go?
  *
- * Pure: a packet and the tables in, a verdict out: the peer that owns the destination, or the reason to drop it and what to tell its
- * sender. The other way, dispatch_admit() says whether a packet that came from a peer may go to the kernel.
+ * Pure: a packet and the tables in, a verdict out: the peer that owns the destination, or the
+ * reason to drop it and what to tell its sender. The other way, dispatch_admit() says whether a
+ * packet that came from a peer may go to the kernel.
  */
 #pragma once
 
@@ -18,15 +19,16 @@ struct dispatch_tables {
 };
 
 struct dispatch_verdict {
-	uint32_t peer;	      /* ROUTE_NONE: drop it */
-	enum drop reason;     /* then: why */
-	bool is_answered;     /* ... and whether its sender is told ... */
-	enum icmp_reason icmp; /* ... this */
+	uint32_t peer;           /* ROUTE_NONE: drop it */
+	enum drop reason;        /* then: why */
+	bool is_answered;        /* ... and whether its sender is told ... */
+	enum icmp_reason icmp;   /* ... this */
 	struct packet_info info; /* valid unless malformed */
 };
 
 /* A packet from the kernel. */
-void dispatch_route(const struct dispatch_tables *t, struct span packet, struct dispatch_verdict *ret);
+void dispatch_route(const struct dispatch_tables *t, struct span packet,
+		    struct dispatch_verdict *ret);
 
 /* A packet from `peer`. false: drop it for *ret_reason. */
 MUST_USE bool dispatch_admit(const struct dispatch_tables *t, uint32_t peer, struct span packet,
