@@ -44,7 +44,7 @@
 	X(ERR_GATED, "gated", "not among the peers that may connect")                             \
 	X(ERR_DUPLICATE, "duplicate", "exists already")                                           \
 	X(ERR_SUPERSEDED, "superseded", "replaced by a newer connection")                         \
-	X(ERR_STATE, "state", "not possible in this state")                                       \
+	X(ERR_BAD_STATE, "bad_state", "not possible in this state")                               \
 	X(ERR_CLOSED, "closed", "closed here")                                                    \
 	X(ERR_NOT_FOUND, "not_found", "no such thing")                                            \
 	/* The system. */                                                                         \

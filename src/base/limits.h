@@ -77,12 +77,13 @@ enum {
 	RESOLVE_ADDRS_MAX = 16, /* addresses of one name; as many as are dialled for one peer */
 
 	/* vpn */
-	PACKET_LEN_MAX = 65535,    /* bytes; an IP packet's own maximum */
-	PACKET_EXTENSIONS_MAX = 8, /* IPv6 extension headers walked; more than RFC 8200 4.1 asks for */
+	PACKET_LEN_MAX = 65535, /* bytes; an IP packet's own maximum */
+	PACKET_EXTENSIONS_MAX =
+		8, /* IPv6 extension headers walked; more than RFC 8200 4.1 asks for */
 	OFFLOAD_SEGMENTS_MAX = 1024, /* segments of a super-packet: cut smaller, it costs the
 					receiver more than the sender */
-	ICMP_ERRORS_PER_SEC = 100, /* errors we answer with, a token bucket: RFC 4443 2.4 (f) */
-	ICMP_ERRORS_BURST = 20,    /* ... as many at once: a page that opens 20 connections */
+	ICMP_ERRORS_PER_SEC = 100,   /* errors we answer with, a token bucket: RFC 4443 2.4 (f) */
+	ICMP_ERRORS_BURST = 20,      /* ... as many at once: a page that opens 20 connections */
 	CONFIG_LEN_MAX = 4 * 1024 *
 			 1024, /* bytes of a configuration file: 1,000 peers are 200 KB */
 };

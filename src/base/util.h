@@ -10,14 +10,14 @@
 #define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 #define MIN(a, b)                                  \
-	__extension__({                                         \
+	__extension__({                            \
 		__typeof__(a) min_a_ = (a);        \
 		__typeof__(b) min_b_ = (b);        \
 		min_a_ < min_b_ ? min_a_ : min_b_; \
 	})
 
 #define MAX(a, b)                                  \
-	__extension__({                                         \
+	__extension__({                            \
 		__typeof__(a) max_a_ = (a);        \
 		__typeof__(b) max_b_ = (b);        \
 		max_a_ > max_b_ ? max_a_ : max_b_; \

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 
 #define CLI_CONFIG_DEFAULT "/etc/runnel/runnel.yaml"
-#define CLI_KEY_DEFAULT	   "/etc/runnel/node.key"
+#define CLI_KEY_DEFAULT    "/etc/runnel/node.key"
 
 enum {
 	CLI_OK = 0,
@@ -19,10 +19,10 @@ enum {
 
 /* What stands on the command line behind the verb. */
 struct cli_args {
-	const char *config; /* -c, --config */
+	const char *config;  /* -c, --config */
 	const char *operand; /* the one that is no option; NULL: none */
-	unsigned count;	     /* -n, --count; 0: not given */
-	bool json;	     /* --json */
+	unsigned count;      /* -n, --count; 0: not given */
+	bool json;           /* --json */
 };
 
 int cli_check_config(const struct cli_args *args);
@@ -41,5 +41,6 @@ struct config;
 /* Load the configuration; faults go to stderr, one a line. NULL: it has some. */
 struct config *cli_load_config(const char *path);
 
-/* Ask the daemon of this configuration; prints what is wrong. The answer without "error", or NULL. */
+/* Ask the daemon of this configuration; prints what is wrong. The answer without "error", or NULL.
+ */
 struct json_t *cli_ask(const struct config *config, struct json_t *request);

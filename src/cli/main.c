@@ -25,11 +25,14 @@ static const struct verb {
 	{"keygen", cli_keygen, TAKES_OPERAND, "[FILE]", "make an identity key, print its Peer ID"},
 	{"id", cli_id, TAKES_OPERAND, "[FILE]", "print the Peer ID of a key"},
 	{"up", cli_up, TAKES_CONFIG, "[-c FILE]", "run a node in the foreground"},
-	{"down", cli_down, TAKES_CONFIG, "[-c FILE]", "end a running node, or clean up after one that was killed"},
-	{"status", cli_status, TAKES_CONFIG | TAKES_JSON, "[-c FILE] [--json]", "show a running node and its peers"},
+	{"down", cli_down, TAKES_CONFIG, "[-c FILE]",
+	 "end a running node, or clean up after one that was killed"},
+	{"status", cli_status, TAKES_CONFIG | TAKES_JSON, "[-c FILE] [--json]",
+	 "show a running node and its peers"},
 	{"ping", cli_ping, TAKES_CONFIG | TAKES_OPERAND | TAKES_COUNT, "[-c FILE] [-n COUNT] PEER",
 	 "measure the round-trip time to a connected peer"},
-	{"check-config", cli_check_config, TAKES_CONFIG | TAKES_OPERAND, "[FILE]", "say all that is wrong with a configuration"},
+	{"check-config", cli_check_config, TAKES_CONFIG | TAKES_OPERAND, "[FILE]",
+	 "say all that is wrong with a configuration"},
 	{"version", cli_version, 0, "", "print the version"},
 };
 
@@ -97,7 +100,8 @@ int main(int argc, char **argv)
 		print_usage(stderr);
 		return CLI_USAGE;
 	}
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+	    strcmp(argv[1], "help") == 0) {
 		print_usage(stdout);
 		return CLI_OK;
 	}

@@ -26,8 +26,8 @@ int cli_ping(const struct cli_args *args)
 	for (unsigned i = 0; i < count; i++) {
 		if (i > 0)
 			nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
-		json_t *answer = cli_ask(config, json_pack("{s:s, s:s}", "cmd", "ping", "peer",
-							   args->operand));
+		json_t *answer = cli_ask(
+			config, json_pack("{s:s, s:s}", "cmd", "ping", "peer", args->operand));
 		if (answer == NULL) {
 			lost++;
 			continue;

@@ -54,7 +54,8 @@ static void print_drops(const json_t *drops)
 	{
 		if (json_integer_value(n) == 0)
 			continue;
-		printf("%s %s=%lld", any ? "" : "\ndropped:", reason, (long long)json_integer_value(n));
+		printf("%s %s=%lld", any ? "" : "\ndropped:", reason,
+		       (long long)json_integer_value(n));
 		any = true;
 	}
 	if (any)
@@ -70,8 +71,8 @@ static void print_status(const json_t *o)
 	printf("%s: %zu of %zu peers connected, up %.0f s, Peer ID %s\n", text(o, "interface"),
 	       connected, n, number(o, "uptime_s"), text(o, "peer_id"));
 	if (n > 0)
-		printf("\n%-16s %-14s %10s %11s %11s  %s\n", "PEER", "STATE", "RTT", "RECEIVED", "SENT",
-		       "ADDRESS");
+		printf("\n%-16s %-14s %10s %11s %11s  %s\n", "PEER", "STATE", "RTT", "RECEIVED",
+		       "SENT", "ADDRESS");
 	for (size_t i = 0; i < n; i++)
 		print_peer(json_array_get(peers, i));
 	print_drops(json_object_get(o, "drops"));

@@ -1,13 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/*
- * openssl.h - OpenSSL's headers, next to ours
- *
- * OpenSSL declares a type ERR_STATE, which is an error of ours: theirs is renamed while it is read.
- * Include this from .c files only, instead of <openssl/...>.
- */
+/* openssl.h - the OpenSSL headers that this folder uses; for .c files only */
 #pragma once
 
-#define ERR_STATE openssl_err_state
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
@@ -17,4 +11,3 @@
 #include <openssl/param_build.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
-#undef ERR_STATE

@@ -43,7 +43,8 @@ struct control {
 	struct sockaddr_un at;
 };
 
-/* --- a conversation ------------------------------------------------------------------------------------ */
+/* --- a conversation
+ * ------------------------------------------------------------------------------------ */
 
 static void client_free(struct client *c)
 {
@@ -182,7 +183,8 @@ static void on_deadline(struct loop_timer *timer, nsec_t now)
 	client_free(CONTAINER_OF(timer, struct client, deadline));
 }
 
-/* --- the door ---------------------------------------------------------------------------------------------- */
+/* --- the door
+ * ---------------------------------------------------------------------------------------------- */
 
 static bool may_speak(int fd)
 {
@@ -251,7 +253,8 @@ static enum err open_listener(struct sockaddr_un *at, int *ret_fd)
 		return e;
 	if (is_answered(at))
 		return ERR_BUSY;
-	/* Nobody answers: a file that is left is a killed predecessor's. Anything but a socket is not ours. */
+	/* Nobody answers: a file that is left is a killed predecessor's. Anything but a socket is
+	 * not ours. */
 	struct stat st;
 	if (lstat(at->sun_path, &st) == 0 && S_ISSOCK(st.st_mode))
 		unlink(at->sun_path);
@@ -272,8 +275,8 @@ static enum err open_listener(struct sockaddr_un *at, int *ret_fd)
 	return ERR_OK;
 }
 
-enum err control_new(struct loop *loop, const char *path, struct node *node, void (*stop)(void *ctx),
-		     void *ctx, struct control **ret_control)
+enum err control_new(struct loop *loop, const char *path, struct node *node,
+		     void (*stop)(void *ctx), void *ctx, struct control **ret_control)
 {
 	struct control *c = calloc(1, sizeof(*c));
 	if (c == NULL)
@@ -310,7 +313,7 @@ struct control *control_free(struct control *c)
 	if (c == NULL)
 		return NULL;
 	struct client *client, *tmp;
-	DL_FOREACH_SAFE(c->clients, client, tmp)
+	DL_FOREACH_SAFE (c->clients, client, tmp)
 		client_free(client);
 	sock_close(c->sock, false);
 	unlink(c->at.sun_path);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* control_client.c - see control_client.h */
 #include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,8 +13,8 @@
 
 enum {
 	ANSWER_LEN_MAX = 64 * 1024 * 1024, /* bytes; 10,000 peers are 6 MB */
-	ANSWER_STEP = 64 * 1024,	   /* bytes read at once */
-	ASK_TIMEOUT_SEC = 20,		   /* above the server's own CONTROL_TIMEOUT */
+	ANSWER_STEP = 64 * 1024,           /* bytes read at once */
+	ASK_TIMEOUT_SEC = 20,              /* above the server's own CONTROL_TIMEOUT */
 };
 
 static enum err connect_to(const char *path, int *ret_fd)
@@ -64,7 +65,7 @@ static enum err read_answer(int fd, char **ret_answer)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
-			enum err e = n == 0 ? ERR_EOF
+			enum err e = n == 0            ? ERR_EOF
 				     : errno == EAGAIN ? ERR_TIMEOUT
 						       : err_from_errno(errno);
 			if (n == 0 && len > 0)

@@ -17,7 +17,7 @@
 #include "vpn/network/netlink_monitor.h"
 #include "vpn/node/node.h"
 
-#define STOP_TIMEOUT	(5 * NSEC_PER_SEC)	 /* for connections to close; then we go all the same */
+#define STOP_TIMEOUT    (5 * NSEC_PER_SEC) /* for connections to close; then we go all the same */
 #define NETWORK_SETTLES (200 * NSEC_PER_MSEC) /* a change comes in several messages: act once */
 
 /* Owned by main(). */
@@ -38,7 +38,8 @@ struct daemon {
 	bool is_stopping;
 };
 
-/* --- events -------------------------------------------------------------------------------------------- */
+/* --- events
+ * -------------------------------------------------------------------------------------------- */
 
 static void stop(void *ctx)
 {
@@ -108,7 +109,8 @@ static void on_network_settled(struct loop_timer *timer, nsec_t now)
 		node_network_changed(d->node);
 }
 
-/* --- the ladder up ------------------------------------------------------------------------------------------ */
+/* --- the ladder up
+ * ------------------------------------------------------------------------------------------ */
 
 static bool load(struct daemon *d)
 {
@@ -128,7 +130,8 @@ static bool load(struct daemon *d)
 	e = identity_load(d->config->key, &d->identity);
 	if (e == ERR_OK)
 		return true;
-	log_error("cannot use the key", "file=%s why=\"%s\" hint=\"%s\"", d->config->key, err_text(e),
+	log_error("cannot use the key", "file=%s why=\"%s\" hint=\"%s\"", d->config->key,
+		  err_text(e),
 		  e == ERR_NOT_FOUND ? "make one: runnel keygen FILE"
 		  : e == ERR_EXPOSED ? "chmod 600 FILE"
 				     : "see runnel(8)");
@@ -192,7 +195,8 @@ static bool open_device(struct daemon *d)
 	enum err e = iface_up(&conf, &d->iface, &why);
 	free(routes);
 	if (e != ERR_OK) {
-		log_error("cannot set up the network device", "device=%s why=\"%s\"", conf.name, why.text);
+		log_error("cannot set up the network device", "device=%s why=\"%s\"", conf.name,
+			  why.text);
 		return false;
 	}
 	int fd = iface_steal_fd(d->iface);
@@ -251,7 +255,8 @@ static bool open_control(struct daemon *d)
 	if (e == ERR_OK)
 		return true;
 	log_error("cannot open the control socket", "path=%s why=\"%s\"", d->config->control,
-		  e == ERR_BUSY ? "another runnel is running with this configuration" : err_text(e));
+		  e == ERR_BUSY ? "another runnel is running with this configuration"
+				: err_text(e));
 	return false;
 }
 
@@ -291,14 +296,16 @@ static bool climb(struct daemon *d)
 	}
 	loop_timer_init(&d->network_settled, d->loop, on_network_settled);
 	loop_timer_init(&d->give_up, d->loop, on_give_up);
-	if (!open_signals(d) || !open_device(d) || !open_node(d) || !open_control(d) || !start_node(d))
+	if (!open_signals(d) || !open_device(d) || !open_node(d) || !open_control(d) ||
+	    !start_node(d))
 		return false;
 	open_monitor(d);
 	announce(d);
 	return true;
 }
 
-/* --- the ladder down: takes any height ------------------------------------------------------------------- */
+/* --- the ladder down: takes any height
+ * ------------------------------------------------------------------- */
 
 static void descend(struct daemon *d)
 {

@@ -2,8 +2,9 @@
 /*
  * daemon.h - runnel up: everything between exec and exit
  *
- * A ladder: configuration, key, control socket, device, node; each step that fails undoes those before it
- * and says in one line what to do. Then the loop turns until SIGTERM, SIGINT or `runnel down`; then the ladder is climbed down.
+ * A ladder: configuration, key, control socket, device, node; each step that fails undoes those
+ * before it and says in one line what to do. Then the loop turns until SIGTERM, SIGINT or `runnel
+ * down`; then the ladder is climbed down.
  */
 #pragma once
 

@@ -2,7 +2,6 @@
 /* status.c - see status.h */
 #include "daemon/status.h"
 
-
 enum {
 	LISTEN_ADDRS_MAX = 16, /* as many as the swarm listens on */
 };
@@ -22,7 +21,8 @@ static json_t *list_prefixes(const struct config_prefixes *prefixes)
 	json_t *list = json_array();
 	for (size_t i = 0; i < prefixes->len; i++) {
 		char text[IP_PREFIX_TEXT_MAX];
-		json_array_append_new(list, json_string(ip_prefix_format(&prefixes->items[i], text)));
+		json_array_append_new(list,
+				      json_string(ip_prefix_format(&prefixes->items[i], text)));
 	}
 	return list;
 }
@@ -48,8 +48,10 @@ static json_t *peer_json(const struct node_peer_info *p)
 					    : json_null());
 	json_object_set_new(o, "dialled_by_us", json_boolean(s->is_connected && s->is_outbound));
 	json_object_set_new(o, "last_dial_error",
-			    s->last_error == ERR_OK ? json_null() : json_string(err_name(s->last_error)));
-	json_object_set_new(o, "protocol", p->protocol != NULL ? json_string(p->protocol) : json_null());
+			    s->last_error == ERR_OK ? json_null()
+						    : json_string(err_name(s->last_error)));
+	json_object_set_new(o, "protocol",
+			    p->protocol != NULL ? json_string(p->protocol) : json_null());
 	json_object_set_new(o, "agent", json_string(p->agent));
 	json_object_set_new(o, "rtt_ms", ms(s->rtt));
 	json_object_set_new(o, "probe_rtt_ms", ms(p->probe_rtt));

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* multihash.c - see multihash.h */
-/* OpenSSL has a type of the name that err.h gives to an error. */
-#define ERR_STATE openssl_err_state
+
 #include <openssl/evp.h>
-#undef ERR_STATE
 
 #include "wire/multihash.h"
 #include "wire/varint.h"

@@ -79,7 +79,7 @@ void conn_close(struct conn *c, enum err why);
 
 /*
  * Open a stream and agree on the first of `protocols` (lent: must live as long as the stream) that
- * the peer speaks. ops->on_open() or ops->on_close() follows. ERR_STATE (not open), ERR_LIMIT,
+ * the peer speaks. ops->on_open() or ops->on_close() follows. ERR_BAD_STATE (not open), ERR_LIMIT,
  * ERR_GO_AWAY, ERR_NO_MEMORY.
  */
 MUST_USE enum err conn_open_stream(struct conn *c, const char *const *protocols, size_t n_protocols,

@@ -18,7 +18,7 @@ void netaddr_set_port(union netaddr *addr, uint16_t port);
 
 /* How far an address reaches, the narrowest first. */
 enum netaddr_scope {
-	NETADDR_NONE,	  /* unspecified, multicast */
+	NETADDR_NONE, /* unspecified, multicast */
 	NETADDR_LOOPBACK,
 	NETADDR_LINK,
 	NETADDR_PRIVATE, /* RFC 1918, RFC 6598, RFC 4193 */

@@ -269,7 +269,7 @@ enum err conn_open_stream(struct conn *c, const char *const *protocols, size_t n
 			  const struct stream_ops *ops, void *user, struct stream **ret_stream)
 {
 	if (c->state != CONN_OPEN)
-		return ERR_STATE;
+		return ERR_BAD_STATE;
 	struct stream *s = stream_new(c, ops, user);
 	if (s == NULL)
 		return ERR_NO_MEMORY;
@@ -367,7 +367,7 @@ void stream_wake(struct stream *s)
 enum err stream_write(struct stream *s, struct span data)
 {
 	if (s->is_dead || s->is_close_wanted)
-		return ERR_STATE;
+		return ERR_BAD_STATE;
 	if (s->out_len + data.len > STREAM_WRITE_MAX)
 		return ERR_FULL;
 	if (data.len == 0)

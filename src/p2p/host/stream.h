@@ -57,7 +57,7 @@ struct protocol {
 void stream_wake(struct stream *s);
 
 /* Queue a copy, to be sent before anything that is pulled. ERR_FULL above STREAM_WRITE_MAX,
- * ERR_NO_MEMORY, ERR_STATE. */
+ * ERR_NO_MEMORY, ERR_BAD_STATE. */
 MUST_USE enum err stream_write(struct stream *s, struct span data);
 
 /* No more bytes from us once what was written is sent: FIN. Streams with a pull op end at once. */

@@ -29,7 +29,8 @@ struct swarm;
 struct swarm_events {
 	/* May this peer connect? Asked after it proved who it is. */
 	bool (*is_allowed)(void *ctx, const struct peer_id *id);
-	/* May connections use this address? No, where it lies inside the VPN that they would carry. NULL: all may. */
+	/* May connections use this address? No, where it lies inside the VPN that they would carry.
+	 * NULL: all may. */
 	bool (*is_underlay)(void *ctx, const union netaddr *addr);
 	/* `best` is from now on the connection to use: the first one, or a better one. */
 	void (*on_best)(void *ctx, const struct peer_id *id, struct conn *best);

@@ -2,8 +2,9 @@
 /*
  * identify.c - see identify.h
  *
- * Messages are a uvarint length and a protobuf each; several may follow each other on one stream (go splits large
- * ones), and together they are the answer. They are collected up to IDENTIFY_READ_MAX, and read at the end of the stream.
+ * Messages are a uvarint length and a protobuf each; several may follow each other on one stream
+ * (go splits large ones), and together they are the answer. They are collected up to
+ * IDENTIFY_READ_MAX, and read at the end of the stream.
  */
 #include "p2p/protocol/identify.h"
 
@@ -13,7 +14,8 @@
 #include "p2p/host/netaddr.h"
 #include "wire/varint.h"
 
-/* --- what we say ------------------------------------------------------------------------------------- */
+/* --- what we say
+ * ------------------------------------------------------------------------------------- */
 
 static void list_addresses(struct conn *c, struct multiaddr_list *list)
 {
@@ -79,7 +81,8 @@ const struct stream_ops identify_responder_ops = {
 	.on_open = answer,
 };
 
-/* --- what they say ----------------------------------------------------------------------------------- */
+/* --- what they say
+ * ----------------------------------------------------------------------------------- */
 
 /* An answer, or a push, while it comes in. */
 struct hearing {
@@ -111,9 +114,11 @@ static void merge(struct identify_msg *all, const struct identify_msg *more)
 		all->signed_peer_record = more->signed_peer_record;
 	if (more->observed_addr.len > 0)
 		all->observed_addr = more->observed_addr;
-	for (size_t i = 0; i < more->listen_addrs.len && all->listen_addrs.len < IDENTIFY_ADDRS_MAX; i++)
+	for (size_t i = 0; i < more->listen_addrs.len && all->listen_addrs.len < IDENTIFY_ADDRS_MAX;
+	     i++)
 		all->listen_addrs.at[all->listen_addrs.len++] = more->listen_addrs.at[i];
-	for (size_t i = 0; i < more->protocols_len && all->protocols_len < IDENTIFY_PROTOCOLS_MAX; i++)
+	for (size_t i = 0; i < more->protocols_len && all->protocols_len < IDENTIFY_PROTOCOLS_MAX;
+	     i++)
 		all->protocols[all->protocols_len++] = more->protocols[i];
 }
 
@@ -152,7 +157,8 @@ static void learn(struct conn *c, const struct identify_msg *msg)
 		multiaddr_split_p2p(&addr, &ignored);
 		if (netaddr_from_multiaddr(&addr, &at) != ERR_OK)
 			continue;
-		/* A peer that we reach at a wide scope does not send us into our own narrower ones. */
+		/* A peer that we reach at a wide scope does not send us into our own narrower ones.
+		 */
 		enum netaddr_scope scope = netaddr_scope(&at);
 		if (scope == NETADDR_NONE || scope < reach || netaddr_port(&at) == 0)
 			continue;

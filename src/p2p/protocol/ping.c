@@ -2,7 +2,8 @@
 /*
  * ping.c - see ping.h
  *
- * The stream outlives a ping that was cancelled or answered until its on_close(): a struct ping is freed there.
+ * The stream outlives a ping that was cancelled or answered until its on_close(): a struct ping is
+ * freed there.
  */
 #include "p2p/protocol/ping.h"
 
@@ -14,7 +15,8 @@ enum {
 	PING_LEN = 32, /* bytes; the spec */
 };
 
-/* --- responder ------------------------------------------------------------------------------------ */
+/* --- responder
+ * ------------------------------------------------------------------------------------ */
 
 static void echo(struct stream *s, struct span data)
 {
@@ -28,7 +30,8 @@ const struct stream_ops ping_responder_ops = {
 	.on_eof = stream_close_write,
 };
 
-/* --- requester ------------------------------------------------------------------------------------ */
+/* --- requester
+ * ------------------------------------------------------------------------------------ */
 
 struct ping {
 	struct stream *stream;
@@ -112,7 +115,8 @@ enum err ping_send(struct conn *c, ping_done_fn *done, void *ctx, struct ping **
 	p->ctx = ctx;
 	loop_random(loop, p->bytes, sizeof(p->bytes));
 	loop_timer_init(&p->deadline, loop, on_deadline);
-	enum err e = conn_open_stream(c, protocols, ARRAY_LEN(protocols), &requester_ops, p, &p->stream);
+	enum err e =
+		conn_open_stream(c, protocols, ARRAY_LEN(protocols), &requester_ops, p, &p->stream);
 	if (e != ERR_OK) {
 		free(p);
 		return e;

@@ -164,7 +164,7 @@ enum err tun_open_queue(const struct tun_conf *conf, int *ret_fd, struct iface_e
 {
 	int fd = -1;
 	if (!conf->multi_queue)
-		return iface_error_set(why, ERR_STATE, "%s was not made with multi-queue",
+		return iface_error_set(why, ERR_BAD_STATE, "%s was not made with multi-queue",
 				       conf->name);
 	enum err e = tun_name_check(conf->name, why);
 	if (e == ERR_OK)

@@ -2,16 +2,17 @@
 /*
  * egress.c - from our TUN to the peers' queues
  *
- * Up to TUN_READS_PER_TURN packets are read, each straight into a packet of the pool, and queued; their connections flush at the end
- * of the turn, so what was read together is sealed and sent together. Reading never stops for a peer: its full queue drops, for
- * it alone.
+ * Up to TUN_READS_PER_TURN packets are read, each straight into a packet of the pool, and queued;
+ * their connections flush at the end of the turn, so what was read together is sealed and sent
+ * together. Reading never stops for a peer: its full queue drops, for it alone.
  */
 #include "vpn/node/node_internal.h"
 
 #include "base/log.h"
 #include "base/util.h"
 
-/* No peer, or one that cannot be reached: say so at once, so that programs need not wait for a time-out. */
+/* No peer, or one that cannot be reached: say so at once, so that programs need not wait for a
+ * time-out. */
 static void refuse(struct node *n, const struct packet *packet, const struct dispatch_verdict *v)
 {
 	metrics_drop(&n->metrics, v->reason, packet->len);
@@ -34,7 +35,8 @@ static void dispatch(struct node *n, struct packet *packet)
 	uplink_send(&n->uplinks[v.peer], packet, &v.info);
 }
 
-/* The pool is empty: read the packet all the same, or the kernel's queue would stand still for all. */
+/* The pool is empty: read the packet all the same, or the kernel's queue would stand still for all.
+ */
 static enum err read_and_drop(struct node *n)
 {
 	uint8_t scrap[PACKET_SMALL_CAP];

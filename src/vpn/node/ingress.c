@@ -2,8 +2,9 @@
 /*
  * ingress.c - from the peers' packet streams to our TUN
  *
- * Bytes become packets as views into the buffer that was decrypted, their source is checked against the peer that
- * sent them, and they are written to the TUN from where they lie. Nothing is queued: the TUN takes a packet or it is dropped and counted.
+ * Bytes become packets as views into the buffer that was decrypted, their source is checked against
+ * the peer that sent them, and they are written to the TUN from where they lie. Nothing is queued:
+ * the TUN takes a packet or it is dropped and counted.
  */
 #include <stdlib.h>
 
@@ -29,7 +30,8 @@ static void write_tun(struct node *n, struct span packet)
 	size_t written;
 	enum err e = sock_writev(n->conf.tun, &iov, 1, &written);
 	if (e != ERR_OK) {
-		metrics_drop(&n->metrics, e == ERR_AGAIN ? DROP_TUN_FULL : DROP_TUN_WRITE, packet.len);
+		metrics_drop(&n->metrics, e == ERR_AGAIN ? DROP_TUN_FULL : DROP_TUN_WRITE,
+			     packet.len);
 		return;
 	}
 	metrics_add(&n->metrics, COUNTER_TUN_TX_PACKETS, 1);
@@ -74,11 +76,13 @@ static void break_stream(struct stream *s, enum err why)
 {
 	struct downlink *d = stream_user(s);
 	metrics_add(&d->node->metrics, COUNTER_STREAMS_BROKEN, 1);
-	log_debug("packet stream breaks the rules", "peer=%s err=%s", d->peer->conf->name, err_name(why));
+	log_debug("packet stream breaks the rules", "peer=%s err=%s", d->peer->conf->name,
+		  err_name(why));
 	stream_reset(s, why);
 }
 
-/* --- opening --------------------------------------------------------------------------------------------- */
+/* --- opening
+ * --------------------------------------------------------------------------------------------- */
 
 /* A downlink for the peer of this stream, or NULL: reset. */
 static struct downlink *downlink_new(struct stream *s)
@@ -148,14 +152,17 @@ static void on_open_vpn(struct stream *s)
 		stream_reset(s, e);
 }
 
-/* --- reading ----------------------------------------------------------------------------------------------- */
+/* --- reading
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static void answer_probe(struct stream *s, const struct frame_probe *probe)
 {
 	uint8_t bytes[FRAME_HEADER_LEN + FRAME_PROBE_LEN];
 	struct wbuf out = wbuf_of(bytes, sizeof(bytes));
 	frame_put_probe(&out, FRAME_PROBE_ANSWER, probe);
-	/* A peer that probes faster than it reads gets no more answers: it is not ours to keep them. */
+	/* A peer that probes faster than it reads gets no more answers: it is not ours to keep
+	 * them. */
 	if (stream_write(s, wbuf_view(&out)) == ERR_NO_MEMORY)
 		stream_reset(s, ERR_NO_MEMORY);
 }

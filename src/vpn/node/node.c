@@ -12,7 +12,8 @@
 #include "p2p/protocol/ping.h"
 #include "vpn/node/node_internal.h"
 
-/* --- what the swarm asks and tells -------------------------------------------------------------------- */
+/* --- what the swarm asks and tells
+ * -------------------------------------------------------------------- */
 
 static struct uplink *find_uplink(struct node *n, const struct peer_id *id)
 {
@@ -25,14 +26,16 @@ static bool is_allowed(void *ctx, const struct peer_id *id)
 	return find_uplink(ctx, id) != NULL;
 }
 
-/* The tunnel must not run through itself: no connection to or from an address that a peer owns inside the VPN, or that is ours there. */
+/* The tunnel must not run through itself: no connection to or from an address that a peer owns
+ * inside the VPN, or that is ours there. */
 static bool is_underlay(void *ctx, const union netaddr *addr)
 {
 	const struct node *n = ctx;
 	struct ip_addr ip = addr->sa.sa_family == AF_INET
 				    ? ip_addr_v4((const uint8_t *)&addr->in4.sin_addr)
 				    : ip_addr_v6((const uint8_t *)&addr->in6.sin6_addr);
-	if (n->conf.config->interface.routes && route_table_find(n->tables.routes, &ip) != ROUTE_NONE)
+	if (n->conf.config->interface.routes &&
+	    route_table_find(n->tables.routes, &ip) != ROUTE_NONE)
 		return false;
 	for (size_t i = 0; i < n->tables.n_addresses; i++) {
 		if (ip_prefix_contains(&n->tables.addresses[i], &ip))
@@ -93,7 +96,9 @@ static void on_identified(void *ctx, struct conn *c, const struct identify_msg *
 		 log_str(msg->agent_version, agent));
 }
 
-/* --- life ----------------------------------------------------------------------------------------------- */
+/* --- life
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static void list_protocols(struct node *n)
 {
@@ -261,7 +266,8 @@ void node_network_changed(struct node *n)
 		swarm_network_changed(n->swarm);
 }
 
-/* --- for people --------------------------------------------------------------------------------------------- */
+/* --- for people
+ * --------------------------------------------------------------------------------------------- */
 
 size_t node_peer_count(const struct node *n)
 {
@@ -328,8 +334,9 @@ size_t node_find_peer(const struct node *n, const char *name_or_id)
 	return index == ROUTE_NONE ? SIZE_MAX : index;
 }
 
-enum err node_ping(struct node *n, size_t index, void (*done)(void *ctx, enum err result, nsec_t rtt),
-		   void *ctx, struct ping **ret_ping)
+enum err node_ping(struct node *n, size_t index,
+		   void (*done)(void *ctx, enum err result, nsec_t rtt), void *ctx,
+		   struct ping **ret_ping)
 {
 	struct conn *best = swarm_best(n->swarm, &n->uplinks[index].conf->id);
 	if (best == NULL)

@@ -4,11 +4,11 @@
  *
  * A packet's way through it, by file:
  *
- *     TUN -> egress.c -> dispatch/dispatcher -> dispatch/channel -> uplink.c (pulled by p2p/host) -> network
- *     network -> p2p/host -> ingress.c -> dispatch/dispatcher (source check) -> TUN
+ *     TUN -> egress.c -> dispatch/dispatcher -> dispatch/channel -> uplink.c (pulled by p2p/host)
+ * -> network network -> p2p/host -> ingress.c -> dispatch/dispatcher (source check) -> TUN
  *
- * The node knows neither files nor devices: it is handed a loop, a configuration, an identity and an open TUN, so the
- * simulator runs the same node as the daemon. Owned by one shard.
+ * The node knows neither files nor devices: it is handed a loop, a configuration, an identity and
+ * an open TUN, so the simulator runs the same node as the daemon. Owned by one shard.
  */
 #pragma once
 
@@ -23,18 +23,21 @@ struct ping;
 
 struct node_conf {
 	struct loop *loop;
-	const struct config *config;	 /* lent for the node's life */
+	const struct config *config;     /* lent for the node's life */
 	const struct identity *identity; /* lent for the node's life */
-	struct sock *tun;		 /* adopted: the node closes it; NULL: no TUN, packets for it are dropped */
-	const char *agent;		 /* for identify: "runnel/0.1.0"; lent */
+	struct sock
+		*tun; /* adopted: the node closes it; NULL: no TUN, packets for it are dropped */
+	const char *agent; /* for identify: "runnel/0.1.0"; lent */
 	/* After node_close(): nothing is left but memory. */
 	void (*on_closed)(void *ctx);
 	void *ctx;
 };
 
-/* ERR_NO_MEMORY, ERR_SELF (a peer of the configuration is this node), ... ; the TUN stays the caller's on failure. */
+/* ERR_NO_MEMORY, ERR_SELF (a peer of the configuration is this node), ... ; the TUN stays the
+ * caller's on failure. */
 MUST_USE enum err node_new(const struct node_conf *conf, struct node **ret_node);
-/* Listen and begin to dial. On ERR_* of swarm_listen(), *ret_bad is the address that failed (an index of config->listen). */
+/* Listen and begin to dial. On ERR_* of swarm_listen(), *ret_bad is the address that failed (an
+ * index of config->listen). */
 MUST_USE enum err node_start(struct node *n, size_t *ret_bad);
 /* Refuse new work, close all; on_closed follows. */
 void node_close(struct node *n);
@@ -48,7 +51,7 @@ struct node_peer_info {
 	const struct config_peer *conf;
 	struct swarm_peer_info swarm;
 	const char *protocol; /* of the packet stream; NULL: none yet */
-	char agent[64];	      /* what identify told, escaped; "" unknown */
+	char agent[64];       /* what identify told, escaped; "" unknown */
 	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, dropped_packets;
 	size_t queued_packets, queued_bytes;
 	nsec_t probe_rtt; /* of our own probe on the packet stream; 0: none yet */

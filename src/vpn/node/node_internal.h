@@ -13,16 +13,21 @@
 #include "vpn/stream/vpn_frame.h"
 
 enum {
-	TUN_READS_PER_TURN = 64,  /* packets read before they are flushed: 90 KB, about a record and a half */
-	POOL_PACKETS_MAX = 65536, /* packets of all queues together: 128 MB, of which only what is used is resident */
+	TUN_READS_PER_TURN =
+		64, /* packets read before they are flushed: 90 KB, about a record and a half */
+	POOL_PACKETS_MAX = 65536, /* packets of all queues together: 128 MB, of which only what is
+				     used is resident */
 	POOL_PACKETS_SPARE = 256, /* beyond the queues: a turn's reads, and answers */
 	DOWNLINKS_PER_PEER_MAX = 16, /* packet streams that a peer may have open toward us */
 };
 
-#define UPLINK_RETRY	 NSEC_PER_SEC	     /* a stream that could not be opened is tried again after so long */
-#define UPLINK_STALE	 NSEC_PER_SEC	     /* packets that waited longer for a connection are dropped: nobody waits for them */
-#define PROBE_INTERVAL	 (30 * NSEC_PER_SEC) /* the origin's health_check_interval */
-#define TUN_RETRY	 NSEC_PER_SEC	     /* a TUN that fails to read is tried again after so long */
+#define UPLINK_RETRY \
+	NSEC_PER_SEC /* a stream that could not be opened is tried again after so long */
+#define UPLINK_STALE                                                                              \
+	NSEC_PER_SEC /* packets that waited longer for a connection are dropped: nobody waits for \
+			them */
+#define PROBE_INTERVAL (30 * NSEC_PER_SEC) /* the origin's health_check_interval */
+#define TUN_RETRY      NSEC_PER_SEC /* a TUN that fails to read is tried again after so long */
 
 /*
  * uplink.c: our packet stream to one peer.
@@ -30,15 +35,16 @@ enum {
  *     state     leaves when
  *     DOWN      a connection comes -> OPENING
  *     OPENING   agreed -> UP; refused or failed -> DOWN, again after UPLINK_RETRY
- *     UP        broken -> DOWN; a better connection comes: another stream opens, and takes over when it is agreed
+ *     UP        broken -> DOWN; a better connection comes: another stream opens, and takes over
+ * when it is agreed
  */
 struct uplink {
 	struct node *node;
 	uint32_t index; /* of the peer */
 	const struct config_peer *conf;
 	struct channel channel;
-	struct stream *stream;	/* UP: the one that pulls; NULL otherwise */
-	struct stream *opening; /* the next one; NULL: none */
+	struct stream *stream;       /* UP: the one that pulls; NULL otherwise */
+	struct stream *opening;      /* the next one; NULL: none */
 	struct frame_reader *reader; /* of what comes back on `stream`; NULL for /vpn/1.0.0 */
 	struct loop_timer retry;
 	struct loop_timer probe;

@@ -2,8 +2,9 @@
 /*
  * uplink.c - our packet stream to a peer: opened, kept, moved to a better connection, opened again
  *
- * Packets wait in the channel; the stream pulls them. Without a connection they wait for UPLINK_STALE at most: a short
- * break costs nothing, a long one is answered with ICMP at once. See struct uplink for the states.
+ * Packets wait in the channel; the stream pulls them. Without a connection they wait for
+ * UPLINK_STALE at most: a short break costs nothing, a long one is answered with ICMP at once. See
+ * struct uplink for the states.
  */
 #include <stdio.h>
 
@@ -22,7 +23,8 @@ static nsec_t now_of(const struct uplink *u)
 
 static void open_stream(struct uplink *u, struct conn *c);
 
-/* --- the stream ------------------------------------------------------------------------------------ */
+/* --- the stream
+ * ------------------------------------------------------------------------------------ */
 
 /* Packets that waited too long for a connection are of no use any more. */
 static void drop_stale(struct uplink *u)
@@ -78,7 +80,8 @@ static void on_data(struct stream *s, struct span data)
 {
 	struct uplink *u = stream_user(s);
 	if (s != u->stream || u->reader == NULL)
-		return; /* /vpn/1.0.0 says nothing on our stream; an old stream nothing of interest */
+		return; /* /vpn/1.0.0 says nothing on our stream; an old stream nothing of interest
+			 */
 	for (;;) {
 		struct frame_event ev;
 		enum err e = frame_reader_read(u->reader, &data, &ev);
@@ -167,7 +170,8 @@ static void on_probe(struct loop_timer *timer, nsec_t now)
 	loop_timer_set(&u->probe, nsec_add(now, PROBE_INTERVAL));
 }
 
-/* --- the peer ----------------------------------------------------------------------------------------- */
+/* --- the peer
+ * ----------------------------------------------------------------------------------------- */
 
 void uplink_init(struct uplink *u, struct node *n, uint32_t index)
 {
@@ -209,7 +213,8 @@ void uplink_down(struct uplink *u)
 	loop_timer_stop(&u->retry);
 }
 
-/* A queue may grow as long as it leaves as much for the others: the pool cannot be emptied by one. */
+/* A queue may grow as long as it leaves as much for the others: the pool cannot be emptied by one.
+ */
 static bool is_within_share(const struct uplink *u)
 {
 	return u->channel.packets < packet_pool_free_count(u->node->pool);

@@ -125,7 +125,7 @@ static void test_queues_join_a_multi_queue_device(void **state)
 	assert_ok(tun_open_queue(&conf, &second, &why));
 	assert_ok(netlink_link_get(nl, "t0", &link, &why));
 	assert_int_equal(link.tun_queues, 2);
-	assert_err(tun_open_queue(&single, &other, &why), ERR_STATE);
+	assert_err(tun_open_queue(&single, &other, &why), ERR_BAD_STATE);
 	close(first);
 	assert_true(netns_has_link(nl, "t0"));
 	close(second);
