@@ -4,6 +4,10 @@
  *
  * Spec: libp2p noise; Noise revision 34. Frames are a 16-bit big-endian length and a Noise message.
  * The identity key signs the static key; the payload carries both and the list of muxers.
+ *
+ * The initiator has its first message to take() at once. A feed() that finishes the handshake may
+ * leave a message to take: it goes out before the first record is sealed. After the first failure
+ * every call returns that failure.
  */
 #pragma once
 
@@ -15,10 +19,11 @@ struct noise_conf {
 	enum secure_role role;
 	const struct identity *identity; /* ours; outlives the channel */
 	struct peer_id expected;         /* whom we dialled; empty: anyone but ourselves */
-	const char *muxer; /* the one muxer we offer: "/yamux/1.0.0"; NULL: no early negotiation */
+	const char *muxer; /* the one muxer we offer: "/yamux/1.0.0", below 64 bytes, copied; NULL:
+			      no early negotiation */
 	uint8_t static_secret[32];    /* X25519, fresh random bytes */
 	uint8_t ephemeral_secret[32]; /* X25519, fresh random bytes: never used twice */
 };
 
-/* ERR_NO_MEMORY, ERR_CRYPTO. */
+/* The secrets are copied: wipe conf's (crypto/wipe.h). ERR_NO_MEMORY, ERR_CRYPTO. */
 MUST_USE enum err noise_new(const struct noise_conf *conf, struct secure **ret_secure);
