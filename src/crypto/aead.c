@@ -66,6 +66,7 @@ enum err aead_open(struct aead *a, const uint8_t nonce[AEAD_NONCE_LEN], struct s
 		return ERR_CRYPTO;
 	if (EVP_CipherFinal_ex(a->ctx, rest, &n) == 1)
 		return ERR_OK;
+	ERR_clear_error(); /* not for whoever uses OpenSSL next on this thread */
 	if (len > 0)
 		memset(data, 0, len);
 	return ERR_DECRYPT;
