@@ -8,6 +8,8 @@
 /* Instead of exit(): an entry that got no memory is marked, and the table is not made. */
 #define HASH_NONFATAL_OOM        1
 #define uthash_nonfatal_oom(elt) ((elt)->oom = true)
+/* Strangers choose what is looked up, never what is in: a plain hash will do. */
+#define HASH_FUNCTION(key, len, hash) HASH_OAT(key, len, hash)
 #include <uthash.h>
 
 struct entry {
