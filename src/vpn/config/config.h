@@ -43,10 +43,10 @@ struct config_prefixes {
 struct config_peer {
 	struct peer_id id;
 	const char *name; /* unique; "" where none was given */
-	struct config_addrs
-		addresses; /* ip4, ip6 and dns* with tcp, no /p2p at the end; may be empty */
-	struct config_prefixes
-		allowed_ips; /* no host bits; no two peers have the same; may be empty */
+	/* ip4, ip6 and dns* with tcp, without /p2p at the end; may be empty. */
+	struct config_addrs addresses;
+	/* Without host bits, no two peers have the same; may be empty. */
+	struct config_prefixes allowed_ips;
 	enum config_protocol protocol;
 };
 
@@ -62,9 +62,9 @@ struct config_interface {
 	bool routes;                      /* make routes for the peers' allowed_ips */
 };
 
+/* Bounds of one peer's queue; the first that is reached counts. */
 struct config_queue {
-	uint32_t packets; /* bound of one peer's queue; the first of the two that is reached counts
-			   */
+	uint32_t packets;
 	uint64_t bytes;
 };
 
