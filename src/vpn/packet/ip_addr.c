@@ -119,14 +119,16 @@ static uint8_t mask_of(unsigned len, unsigned i)
 {
 	if (len >= 8 * (i + 1))
 		return 0xff;
-	return len <= 8 * i ? 0 : (uint8_t)(0xff << (8 - (len - 8 * i)));
+	if (len <= 8 * i)
+		return 0;
+	return (uint8_t)(0xff << (8 * (i + 1) - len));
 }
 
 struct ip_prefix ip_prefix_network(const struct ip_prefix *prefix)
 {
 	struct ip_prefix network = *prefix;
 	for (unsigned i = 0; i < sizeof(network.addr.bytes); i++)
-		network.addr.bytes[i] &= mask_of(prefix->len, i);
+		network.addr.bytes[i] = (uint8_t)(network.addr.bytes[i] & mask_of(prefix->len, i));
 	return network;
 }
 
