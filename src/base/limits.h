@@ -42,11 +42,16 @@ enum {
 	YAMUX_BODY_LEN_SEND =
 		NOISE_PLAIN_LEN_MAX -
 		12, /* bytes of body: one frame fills one Noise record; rust refuses above 1 MiB */
+	YAMUX_WINDOW_GROWTH_MAX = 64 * 1024 *
+				  1024, /* bytes that the windows of one session may grow in all:
+					   four at their maximum */
 	YAMUX_STREAMS_IN_MAX =
 		256, /* streams that the peer may have open; as go's resource manager */
 	YAMUX_STREAMS_OUT_MAX = 256, /* streams of ours; rust ends the connection above 512 */
 	YAMUX_ACK_BACKLOG_MAX = 256, /* streams not yet acknowledged, either way; the spec */
 	YAMUX_PONGS_MAX = 32,      /* answers waiting for a reader; as go: then the session ends */
+	YAMUX_OWED_MAX = 1024,     /* streams, and last frames of gone streams that wait for a
+				      reader: both tables, and as much again that is refused */
 	YAMUX_CHURN_BURST = 1024,  /* streams opened and reset by the peer, as a burst ... */
 	YAMUX_CHURN_PER_SEC = 128, /* ... and as a rate; above, the session ends (rapid reset) */
 

@@ -75,9 +75,9 @@ struct yamux *yamux_free(struct yamux *y);
 
 /*
  * Consume from the front of *in up to the next event. ERR_OK: *ret is an event, call again.
- * ERR_AGAIN: all of *in is consumed. ERR_PROTOCOL, ERR_FLOW_CONTROL, ERR_LIMIT, ERR_VERSION,
- * ERR_NO_MEMORY: the session is over, a go-away waits in yamux_take(); send it and close. Every
- * later call returns the same error.
+ * ERR_AGAIN: all of *in is consumed. ERR_PROTOCOL, ERR_FLOW_CONTROL, ERR_LIMIT, ERR_VERSION: the
+ * session is over, a go-away waits in yamux_take(); send it and close. Every later call returns the
+ * same error. A stream for which there is no memory is refused like one too many.
  */
 MUST_USE enum err yamux_read(struct yamux *y, struct span *in, nsec_t now, struct yamux_event *ret);
 

@@ -53,11 +53,15 @@ void mss_init_responder(struct mss *m, mss_match_fn *match, void *ctx)
 /* ERR_AGAIN: the token is not all there, *in is unchanged. */
 static MUST_USE enum err take_token(struct span *in, struct span *ret_name)
 {
+	/* Two bytes hold every length that is allowed; so the verdict on a third does not depend on
+	 * how many more are there already. */
+	if (in->len >= 2 && (in->p[0] & in->p[1] & 0x80) != 0)
+		return ERR_TOO_LONG;
 	struct span rest = *in;
 	uint64_t len;
 	enum err e = uvarint_take(&rest, &len);
-	if (e == ERR_TRUNCATED) /* two bytes hold every length that is allowed */
-		return in->len < 2 ? ERR_AGAIN : ERR_TOO_LONG;
+	if (e == ERR_TRUNCATED)
+		return ERR_AGAIN;
 	if (e != ERR_OK)
 		return e;
 	if (len > MSS_TOKEN_LEN_MAX)
