@@ -347,21 +347,26 @@ static bool was_called_thrice(void *ctx)
 	return end->n_calls > 3;
 }
 
-void test_readiness_is_called_again_while_it_holds(void **state)
+static void hold_back(struct conformance *c, bool abort)
 {
-	struct conformance *c = *state;
 	struct end a, b;
 	connect_ends(c, &a, &b, NULL);
-	write_all(&a, "x");
+	if (!abort)
+		write_all(&a, "x");
 	b.keep_unread = true;
 	sock_watch(b.sock, SOCK_READABLE, on_read, &b);
-	/* Also for an end: EOF that is not read yet. */
-	close_end(&a);
+	a.sock = sock_close(a.sock, abort);
 	wait_for(c, was_called_thrice, &b);
 	wait_for(c, has_ended, &b);
-	assert_err(b.err, ERR_EOF);
-	assert_int_equal(b.n_read, 1);
+	assert_err(b.err, abort ? ERR_RESET : ERR_EOF);
+	assert_int_equal(b.n_read, abort ? 0 : 1);
 	close_end(&b);
+}
+
+void test_readiness_is_called_again_while_it_holds(void **state)
+{
+	hold_back(*state, false);
+	hold_back(*state, true);
 }
 
 /* --- many ----------------------------------------------------------------------------------- */
