@@ -2,11 +2,13 @@
 #include "support/testkit.h"
 
 #include <dirent.h>
+#include <linux/capability.h>
 #include <linux/if_tun.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -356,6 +358,55 @@ static void test_persistent_device_gets_back_what_it_was(void **state)
 	netns_remove_persistent("t0", 0);
 }
 
+static void use_net_admin(bool on)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct caps[2];
+	assert_int_equal(syscall(SYS_capget, &head, caps), 0);
+	caps[0].effective &= ~(1u << CAP_NET_ADMIN);
+	caps[0].effective |= on ? 1u << CAP_NET_ADMIN : 0;
+	assert_int_equal(syscall(SYS_capset, &head, caps), 0);
+}
+
+static void administer(const char *command)
+{
+	if (system(command) != 0) {
+		use_net_admin(true);
+		fail_msg("'%s' failed", command);
+	}
+}
+
+static void test_complete_persistent_device_needs_no_capability(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct iface *iface = NULL;
+	size_t n;
+	netns_make_persistent("t0", 0);
+	administer("ip link set t0 mtu 1380 txqueuelen 1000 up && ip addr add 10.7.0.1/24 dev t0 "
+		   "&& ip addr add fd00:7::1/64 dev t0 nodad && ip route add 10.9.0.0/16 dev t0 "
+		   "&& ip route add fd00:9::/64 dev t0");
+	use_net_admin(false);
+	enum err up = iface_up(make_conf(&f), &iface, &why);
+	iface_down(iface);
+	f.conf.mtu = 1400; /* but a change does */
+	enum err other = iface_up(&f.conf, &iface, &why);
+	enum err cleanup = iface_cleanup("t0", &n, NULL);
+	use_net_admin(true);
+	assert_ok(up);
+	assert_err(other, ERR_PERMISSION);
+	assert_string_equal(why.text, "device t0: set MTU 1400: needs CAP_NET_ADMIN");
+	assert_ok(cleanup);
+	/* what the administrator put there is no leftover of ours */
+	struct netlink_link link;
+	assert_int_equal(n, 0);
+	assert_ok(netlink_link_get(nl, "t0", &link, &why));
+	assert_true(link.up);
+	assert_true(netns_has_addr(nl, link.index, "10.7.0.1/24"));
+	assert_true(netns_has_addr(nl, link.index, "fd00:7::1/64"));
+	netns_remove_persistent("t0", 0);
+}
+
 static void test_cleanup_takes_what_a_killed_process_left(void **state)
 {
 	(void)state;
@@ -409,6 +460,7 @@ int main(void)
 		cmocka_unit_test(test_routes_in_a_table_of_their_own_are_all_added),
 		cmocka_unit_test(test_killed_process_leaves_nothing),
 		cmocka_unit_test(test_persistent_device_gets_back_what_it_was),
+		cmocka_unit_test(test_complete_persistent_device_needs_no_capability),
 		cmocka_unit_test(test_cleanup_takes_what_a_killed_process_left),
 		cmocka_unit_test(test_queues_are_opened_one_by_one),
 	};
