@@ -10,8 +10,12 @@
  * delay at the path's rate. While a path is cut nothing arrives, in either direction; what was sent
  * waits and is delivered after the path returns, as retransmission would, with the kernel's
  * exponential timing (0.2, 0.4, 0.8 ... s), and a connection whose data stays unacknowledged for
- * its user_timeout_ms breaks with ERR_TIMEOUT. SYNs to a cut path are retried after 1, 2, 4 ... s
- * and fail with ERR_TIMEOUT after 127 s; to an address with no listener they are refused.
+ * its user_timeout_ms breaks with ERR_TIMEOUT (also where the other end lives but does not read, as
+ * on Linux). SYNs to a cut path, or to no host's address, are retried after 1, 2, 4 ... s and fail
+ * with ERR_TIMEOUT after 127 s; to an address with no listener they are refused.
+ *
+ * The clock starts at 1 s. A host that never comes to rest at one instant (a socket that stays
+ * ready, a task that puts itself off) ends the process with a message, as does a lack of memory.
  */
 #pragma once
 

@@ -34,12 +34,16 @@ void sim_end_finish(struct sim_end *end, enum err error)
 
 /* --- life ---------------------------------------------------------------------------------- */
 
+/* It may wait in vain for a FIN: Linux gives up on that after a minute, we where the other end is
+ * over already. */
 static bool is_through(const struct sim_end *end)
 {
 	if (end->sock != NULL || end->waits)
 		return false;
-	return end->state == SIM_CLOSED ||
-	       (end->fin && end->acked == sim_end_total(end) && end->eof);
+	if (end->state == SIM_CLOSED)
+		return true;
+	return end->fin && end->acked == sim_end_total(end) &&
+	       (end->eof || end->peer->state == SIM_CLOSED);
 }
 
 static void free_conn(struct sim_conn *conn)
