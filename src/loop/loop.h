@@ -15,7 +15,7 @@
  *
  * Lives: timers and tasks are members of their owners' structs and stop at once, synchronously.
  * A struct sock is the loop's; after sock_close() returns its pointer is dead and no callback of it
- * runs. All functions are for the loop's own thread, except loop_wake() and loop_stop().
+ * runs. All functions are for the loop's own thread, except loop_stop().
  */
 #pragma once
 

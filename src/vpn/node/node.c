@@ -262,8 +262,15 @@ struct node *node_free(struct node *n)
 
 void node_network_changed(struct node *n)
 {
-	if (!n->is_closing)
-		swarm_network_changed(n->swarm);
+	if (n->is_closing)
+		return;
+	swarm_network_changed(n->swarm);
+	/* Where we can be reached may have changed: those who are there learn it now. */
+	for (size_t i = 0; i < n->n_uplinks; i++) {
+		struct conn *best = swarm_best(n->swarm, &n->uplinks[i].conf->id);
+		if (best != NULL && identify_push(n->identify, best) != ERR_OK)
+			log_debug("no identify push", "peer=%s", n->uplinks[i].conf->name);
+	}
 }
 
 /* --- for people
