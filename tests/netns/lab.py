@@ -247,7 +247,7 @@ class Lab:
         self.links = 0
         self.processes = []
         self.closed = False
-        self.directory = tempfile.mkdtemp(prefix="runnel-lab-")
+        self.directory = tempfile.mkdtemp(prefix=f"runnel-lab-{os.getpid()}-")
         _labs.append(self)
         try:
             self._new_ns(self.net_ns)
@@ -368,13 +368,22 @@ def remove_ns(ns):
         run(["ip", "netns", "del", ns], check=False)
 
 
+def is_gone(pid):
+    return not os.path.exists(f"/proc/{pid}")
+
+
 def sweep():
-    """Remove the namespaces of processes that are gone."""
-    names = os.listdir(NETNS_DIR) if os.path.isdir(NETNS_DIR) else []
-    for ns in names:
+    """Remove the namespaces and directories of processes that are gone."""
+    for ns in os.listdir(NETNS_DIR) if os.path.isdir(NETNS_DIR) else []:
         made_by = re.match(r"rnl(\d+)-\d+-", ns)
-        if made_by and not os.path.exists(f"/proc/{made_by[1]}"):
+        if made_by and is_gone(made_by[1]):
             remove_ns(ns)
+    for entry in list(os.scandir(tempfile.gettempdir())):
+        made_by = re.match(r"runnel-lab-(\d+)-", entry.name)
+        with contextlib.suppress(OSError):
+            if made_by and is_gone(made_by[1]) and \
+                    entry.stat(follow_symlinks=False).st_uid == os.geteuid():
+                shutil.rmtree(entry.path, ignore_errors=True)
 
 
 def close_all():

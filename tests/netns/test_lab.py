@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import lab as labs
@@ -148,6 +149,11 @@ def namespaces_of(pid):
     return [ns for ns in os.listdir(labs.NETNS_DIR) if ns.startswith(f"rnl{pid}-")]
 
 
+def directories_of(pid):
+    return [name for name in os.listdir(tempfile.gettempdir())
+            if name.startswith(f"runnel-lab-{pid}-")]
+
+
 def test_lab_ends_with_its_process_in_every_way(lab):
     for how, signum in (("time.sleep(1000)", signal.SIGTERM), ("raise ValueError", None),
                         ("sys.exit(3)", None)):
@@ -158,6 +164,7 @@ def test_lab_ends_with_its_process_in_every_way(lab):
                 process.send_signal(signum)
             process.wait(30)
             assert namespaces_of(process.pid) == [], how
+            assert directories_of(process.pid) == [], how
 
 
 def test_killed_lab_is_swept_by_the_next(lab):
@@ -166,8 +173,10 @@ def test_killed_lab_is_swept_by_the_next(lab):
         process.kill()
         process.wait(30)
         assert len(namespaces_of(process.pid)) == 2
+        assert len(directories_of(process.pid)) == 1
         labs.sweep()
         assert namespaces_of(process.pid) == []
+        assert directories_of(process.pid) == []
 
 
 def run_file(text, directory):
