@@ -285,12 +285,14 @@ func (n *node) serve(in io.Reader) {
 }
 
 func start() (*node, string, error) {
-	var listen, ips list
+	var listen, ips, routeTexts list
 	flag.Var(&listen, "listen", "`multiaddr` to listen on; repeatable")
 	flag.Var(&ips, "ip", "`address` to answer for, IPv4 or IPv6; repeatable")
 	seed := flag.Uint64("key-seed", 0, "`number` that the key is derived from")
 	keyFile := flag.String("key", "", "`file` with a libp2p private key (protobuf), instead of -key-seed")
 	dial := flag.String("dial", "", "`multiaddr` with /p2p/ID to keep a connection to")
+	tunName := flag.String("tun", "", "`device` for the packets that are not for an -ip")
+	flag.Var(&routeTexts, "route", "`PREFIX=ID`: the peer that packets from -tun go to; repeatable")
 	mtu := flag.Uint("mtu", 1400, "largest packet, in bytes")
 	flag.Parse()
 
@@ -306,6 +308,16 @@ func start() (*node, string, error) {
 		}
 		own = append(own, a)
 	}
+	routes, err := parseRoutes(routeTexts)
+	if err != nil {
+		return nil, "", err
+	}
+	var tun *os.File
+	if *tunName != "" {
+		if tun, err = openTUN(*tunName); err != nil {
+			return nil, "", err
+		}
+	}
 	options := []libp2p.Option{
 		libp2p.Identity(key), libp2p.UserAgent("runnel-interop-go"), libp2p.DisableMetrics(), libp2p.DisableRelay(),
 		libp2p.NoTransports, libp2p.Transport(tcp.NewTCPTransport),
@@ -320,7 +332,10 @@ func start() (*node, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	n := &node{host: h, vpn: newVPN(h, own, uint32(*mtu))}
+	n := &node{host: h, vpn: newVPN(h, own, uint32(*mtu), tun)}
+	if tun != nil {
+		go n.vpn.serveTUN(routes)
+	}
 	return n, *dial, n.watch()
 }
 

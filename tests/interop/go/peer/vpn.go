@@ -12,6 +12,7 @@ import (
 	"errors"
 	"io"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -50,6 +51,7 @@ type vpn struct {
 	host  host.Host
 	ips   []netip.Addr
 	mtu   uint32
+	tun   *os.File // nil without -tun
 	count counts
 
 	reporting atomic.Bool
@@ -57,8 +59,8 @@ type vpn struct {
 	writers   map[peer.ID]chan []byte
 }
 
-func newVPN(h host.Host, ips []netip.Addr, mtu uint32) *vpn {
-	v := &vpn{host: h, ips: ips, mtu: mtu, writers: map[peer.ID]chan []byte{}}
+func newVPN(h host.Host, ips []netip.Addr, mtu uint32, tun *os.File) *vpn {
+	v := &vpn{host: h, ips: ips, mtu: mtu, tun: tun, writers: map[peer.ID]chan []byte{}}
 	h.SetStreamHandler(vpnProtocol, v.onStream)
 	return v
 }
@@ -118,6 +120,11 @@ func (v *vpn) onPacket(from peer.ID, packet []byte) {
 		emit("reply", fields{"peer": from.String(), "hex": hex.EncodeToString(packet)})
 	default:
 		v.count.otherPackets.Add(1)
+		if v.tun != nil {
+			if _, err := v.tun.Write(packet); err != nil {
+				v.count.drops.Add(1)
+			}
+		}
 	}
 }
 
