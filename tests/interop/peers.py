@@ -30,7 +30,7 @@ def prepare(*names):
 class Peer:
     """One running foreign peer. Each wait starts behind the last event that a wait of the same name has returned."""
 
-    def __init__(self, name, program, seed, ips=(), listen=(), dial=None, prefix=(), mtu=None):
+    def __init__(self, name, program, seed, ips=(), listen=(), dial=None, prefix=(), more=()):
         self.name = name
         self.ips = list(ips)
         self.events = []
@@ -38,10 +38,10 @@ class Peer:
         self.changed = threading.Condition()
         self.ended = False
         argv = [*prefix, program, "--key-seed", str(seed)]
-        for flag, values in (("--ip", ips), ("--listen", listen), ("--dial", [dial] if dial else []),
-                             ("--mtu", [str(mtu)] if mtu else [])):
+        for flag, values in (("--ip", ips), ("--listen", listen), ("--dial", [dial] if dial else [])):
             for value in values:
                 argv += [flag, value]
+        argv += more
         self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()

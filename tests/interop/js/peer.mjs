@@ -26,6 +26,7 @@ const VPN = '/vpn/1.0.0'
 const STREAMS_MAX = 256 /* per connection and direction; js's own default of 32 would hide faults behind resets */
 const TIMEOUT_MS = 10_000
 const REDIAL_MS = 500
+const MONITOR_MS = 500
 const REPORT_MS = 200 /* at most one "packet" line in that time, so that a flood doesn't become a flood of lines */
 const WRITE_BUFFER_MAX = 1 << 20 /* bytes on one stream; beyond it packets are dropped, as a network card would */
 
@@ -82,7 +83,10 @@ const node = await createLibp2p({
   transports: [tcp()],
   connectionEncrypters: [noise()],
   streamMuxers: [yamux()],
-  services: { identify: identify(), identifyPush: identifyPush(), ping: ping() },
+  /* Two: the connection monitor's own ping must not get in the way of one that we are told to make. */
+  services: { identify: identify(), identifyPush: identifyPush(), ping: ping({ maxOutboundStreams: 2 }) },
+  /* It drops a connection that leaves a ping without an answer; at the default of 10 s no test would see that. */
+  connectionMonitor: { pingInterval: MONITOR_MS },
   /* The default of five connections a second from one address is for the open Internet, not for a test. */
   connectionManager: { inboundConnectionThreshold: 1000 }
 })
