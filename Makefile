@@ -24,7 +24,7 @@ build:
 
 demo:
 	@tools/install-deps build demo
-	@tools/build release runnel
+	@tools/build release src/runnel
 	@tools/demo
 
 test:
@@ -33,7 +33,7 @@ test:
 
 bench:
 	@tools/install-deps build demo bench
-	@tools/build release
+	@tools/build release src/runnel meson-benchmark-prereq
 	@bench/run
 
 lint:

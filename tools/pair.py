@@ -34,6 +34,8 @@ def run(command, timeout_s=30, **more):
                               text=True, errors="replace", timeout=timeout_s, **more)
     except subprocess.TimeoutExpired as late:
         raise Trouble(f"`{' '.join(command)}` did not end within {timeout_s} s") from late
+    except OSError as why:
+        raise Trouble(f"`{command[0]}`: {why.strerror}") from why
     if done.returncode != 0:
         raise Trouble(f"`{' '.join(command)}` failed:\n{done.stdout.strip()}")
     return done.stdout
