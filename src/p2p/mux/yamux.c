@@ -44,6 +44,11 @@ bool yamux_stream_move(struct yamux_stream *s, enum stream_move move)
 	return true;
 }
 
+bool yamux_is_alive(const struct yamux_stream *s)
+{
+	return s->state != STREAM_CLOSED && s->state != STREAM_RESET;
+}
+
 bool yamux_can_send(const struct yamux_stream *s)
 {
 	return s->state == STREAM_OPEN || s->state == STREAM_REMOTE_CLOSED;
@@ -166,8 +171,12 @@ void yamux_consumed(struct yamux_stream *s, size_t n, nsec_t now)
 
 void yamux_close_write(struct yamux_stream *s)
 {
-	if (yamux_stream_move(s, MOVE_CLOSE_WRITE))
-		yamux_owe(s, FLAG_FIN);
+	if (!yamux_stream_move(s, MOVE_CLOSE_WRITE))
+		return;
+	yamux_owe(s, FLAG_FIN);
+	struct yamux_reader *in = &s->y->in;
+	if (in->stream == s) /* called between ACKED and WRITABLE */
+		in->due &= ~(unsigned)DUE_WRITABLE;
 }
 
 /* Let the parser skip what is left of a frame for this stream. */

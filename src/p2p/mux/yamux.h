@@ -99,7 +99,8 @@ void yamux_put_data(struct yamux_stream *s, uint8_t header[YAMUX_HEADER_LEN], si
 
 /* The owner has used up n bytes of what came in DATA events: the window may grow again. */
 void yamux_consumed(struct yamux_stream *s, size_t n, nsec_t now);
-/* No more data from us; FIN goes as a frame of its own. Once; later calls do nothing. */
+/* No more data from us; FIN goes as a frame of its own, behind all data that was put. Once; later
+ * calls do nothing. */
 void yamux_close_write(struct yamux_stream *s);
 /* Both ways dead: RST goes out. No events of it come any more. */
 void yamux_reset(struct yamux_stream *s);
@@ -110,9 +111,10 @@ void yamux_set_user(struct yamux_stream *s, void *user);
 void *yamux_user(const struct yamux_stream *s);
 uint32_t yamux_stream_id(const struct yamux_stream *s);
 
-/* Send a ping with the next yamux_take(); does nothing while one is on its way. */
+/* Send a ping with the next yamux_take(); does nothing while one is on its way. Do so at the start:
+ * receive windows grow only once the round trip is known. */
 void yamux_ping(struct yamux *y);
-/* Is our ping unanswered? */
+/* Is our ping unanswered, or not yet taken? */
 bool yamux_is_ping_pending(const struct yamux *y);
 /* Say good-bye with the next yamux_take(); no streams can be opened any more. */
 void yamux_go_away(struct yamux *y, enum yamux_go_away code);

@@ -165,6 +165,8 @@ bool yamux_has_place(const struct yamux *y);
 bool yamux_stream_move(struct yamux_stream *s, enum stream_move move);
 /* To state RESET, owing nothing and with no event due. False: it was closed or reset before. */
 bool yamux_stream_kill(struct yamux_stream *s);
+/* Neither CLOSED nor RESET: frames of it still mean something. */
+bool yamux_is_alive(const struct yamux_stream *s);
 bool yamux_can_send(const struct yamux_stream *s);
 bool yamux_can_receive(const struct yamux_stream *s);
 

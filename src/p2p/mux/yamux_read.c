@@ -145,7 +145,7 @@ static MUST_USE enum err begin_stream_frame(struct yamux *y, const struct frame 
 	if ((f->flags & FLAG_SYN) != 0)
 		return begin_open(y, f, now);
 	struct yamux_stream *s = yamux_find(y, f->id);
-	if (s == NULL || !s->is_announced || s->state == STREAM_RESET)
+	if (s == NULL || !s->is_announced || !yamux_is_alive(s))
 		return ERR_OK;
 	return begin_known(s, f);
 }
@@ -220,7 +220,6 @@ static bool next_head_event(struct yamux *y, struct yamux_event *ret)
 		return true;
 	case DUE_RESET:
 		ret->type = YAMUX_EV_RESET;
-		y->in.stream = NULL;
 		return true;
 	case DUE_RTT:
 		ret->type = YAMUX_EV_RTT;

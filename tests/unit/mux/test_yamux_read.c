@@ -325,6 +325,42 @@ static void test_second_fin_second_ack_and_late_rst_are_not_events(void **state)
 	yamux_free(y);
 }
 
+static void test_frames_behind_both_fins_are_not_events(void **state)
+{
+	(void)state;
+	struct yamux *y = session(YAMUX_CLIENT);
+	struct yamux_stream *s;
+	assert_ok(yamux_open(y, NULL, &s));
+	yamux_close_write(s);
+	expect_frame(y, WINDOW, SYN, 1, 0);
+	expect_frame(y, WINDOW, FIN, 1, 0);
+	send_event(y, WINDOW, FIN, 1, 0, YAMUX_EV_FIN);
+	send_quiet(y, WINDOW, ACK, 1, UINT32_MAX);
+	assert_err(send_at(y, 0, DATA, ACK | FIN, 1, 100, 100), ERR_AGAIN);
+	yamux_release(s);
+	expect_silence(y);
+	yamux_free(y);
+}
+
+static void test_close_at_acked_takes_back_writable(void **state)
+{
+	(void)state;
+	struct yamux *y = session(YAMUX_CLIENT);
+	struct yamux_stream *s;
+	assert_ok(yamux_open(y, NULL, &s));
+	uint8_t buf[YAMUX_HEADER_LEN];
+	for (size_t room; (room = yamux_send_room(s)) > 0;)
+		yamux_put_data(s, buf, room);
+	struct wbuf w = wbuf_of(buf, sizeof(buf));
+	put_head(&w, WINDOW, ACK | FIN, 1, 1000);
+	struct span in = wbuf_view(&w);
+	expect_event(y, &in, YAMUX_EV_ACKED);
+	yamux_close_write(s);
+	expect_event(y, &in, YAMUX_EV_FIN);
+	expect_none(y, &in);
+	yamux_free(y);
+}
+
 static void test_data_behind_fin_is_dropped(void **state)
 {
 	(void)state;
@@ -473,6 +509,8 @@ int main(void)
 		cmocka_unit_test(test_rst_on_window_update_carries_a_code_not_a_window),
 		cmocka_unit_test(test_syn_may_carry_window),
 		cmocka_unit_test(test_second_fin_second_ack_and_late_rst_are_not_events),
+		cmocka_unit_test(test_frames_behind_both_fins_are_not_events),
+		cmocka_unit_test(test_close_at_acked_takes_back_writable),
 		cmocka_unit_test(test_data_behind_fin_is_dropped),
 		cmocka_unit_test(test_frames_of_unknown_streams_are_dropped_without_an_answer),
 		cmocka_unit_test(test_stream_is_unknown_to_the_peer_until_its_syn_was_taken),

@@ -38,11 +38,11 @@ static inline struct yamux *session(enum yamux_role role)
 static inline void put_head(struct wbuf *w, unsigned type, unsigned flags, uint32_t id,
 			    uint32_t len)
 {
-	wbuf_put_u8(w, 0);
-	wbuf_put_u8(w, (uint8_t)type);
-	wbuf_put_be16(w, (uint16_t)flags);
-	wbuf_put_be32(w, id);
-	wbuf_put_be32(w, len);
+	uint8_t h[YAMUX_HEADER_LEN] = {0, (uint8_t)type};
+	store_be16(h + 2, (uint16_t)flags);
+	store_be32(h + 4, id);
+	store_be32(h + 8, len);
+	wbuf_put(w, span_of(h, sizeof(h)));
 	assert_ok(wbuf_check(w));
 }
 
