@@ -10,6 +10,11 @@
 
 #include <assert.h>
 #include <stdlib.h>
+
+/* Without memory for its buckets, uthash leaves out the element and sets its hh.tbl to NULL. */
+#define HASH_NONFATAL_OOM 1
+/* Only peers that may connect get in: strangers cannot choose keys that collide. */
+#define HASH_FUNCTION(key, len, hash) HASH_OAT(key, len, hash)
 #include <uthash.h>
 #include <utlist.h>
 
@@ -143,6 +148,10 @@ static struct peer *peer_new(struct swarm *s, const struct peer_id *id)
 	p->swarm = s;
 	dialer_init(&p->dialer, s->conf.loop, &dialer_ops, p);
 	HASH_ADD(hh, s->peers, id.bytes, p->id.len, p);
+	if (p->hh.tbl == NULL) {
+		free(p);
+		return NULL;
+	}
 	return p;
 }
 
