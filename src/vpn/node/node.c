@@ -113,12 +113,15 @@ static void list_protocols(struct node *n)
 	memcpy(n->protocols, list, sizeof(list));
 }
 
+/* One queue's worth more than there are peers: a queue may grow while it leaves as many packets for
+ * the others. */
 static enum err make_pool(struct node *n)
 {
 	const struct config *config = n->conf.config;
-	size_t packets = config->peers.len * config->queue.packets;
-	packets = MIN(packets, (size_t)POOL_PACKETS_MAX) + POOL_PACKETS_SPARE;
 	bool is_small = config->interface.mtu <= PACKET_SMALL_CAP;
+	size_t most = is_small ? POOL_PACKETS_MAX : POOL_LARGE_MAX;
+	size_t packets = (config->peers.len + 1) * config->queue.packets;
+	packets = MIN(packets, most) + POOL_PACKETS_SPARE;
 	return packet_pool_new(is_small ? packets : 0, is_small ? 0 : packets, &n->pool);
 }
 

@@ -17,6 +17,7 @@ enum {
 		64, /* packets read before they are flushed: 90 KB, about a record and a half */
 	POOL_PACKETS_MAX = 65536, /* packets of all queues together: 128 MB, of which only what is
 				     used is resident */
+	POOL_LARGE_MAX = 4096,    /* the same where the MTU needs buffers of 64 KiB: 256 MB */
 	POOL_PACKETS_SPARE = 256, /* beyond the queues: a turn's reads, and answers */
 	DOWNLINKS_PER_PEER_MAX = 16, /* packet streams that a peer may have open toward us */
 };
