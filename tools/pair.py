@@ -49,7 +49,7 @@ def become_root(why):
         raise Trouble(f"{why} needs root. There is no sudo here: please run this as root.")
     print(f"{why} needs root: going on with sudo.", flush=True)
     keep = [f"{name}={os.environ[name]}" for name in os.environ if name.startswith(("BENCH_", "RUNNEL_"))]
-    os.execvp("sudo", ["sudo", "env", f"PATH={os.environ['PATH']}", *keep, sys.executable, *sys.argv])
+    os.execvp("sudo", ["sudo", "env", f"PATH={os.environ['PATH']}", *keep, sys.executable, "-B", *sys.argv])
 
 
 def check_machine():
