@@ -96,7 +96,8 @@ enum {
 #define UPGRADE_TIMEOUT                                                           \
 	(10 * NSEC_PER_SEC) /* TCP accepted or dialled -> muxer agreed, all of it \
 			     */
-#define CONNECT_TIMEOUT \
-	(2 * NSEC_PER_SEC) /* TCP connected, of that: two SYNs; then a new attempt is better */
+#define CONNECT_TIMEOUT                                                                           \
+	(1500 * NSEC_PER_MSEC) /* TCP connected, of that: two SYNs; then a new attempt is better, \
+				* whose SYN comes before TCP's third */
 #define NEGOTIATION_TIMEOUT (10 * NSEC_PER_SEC) /* one stream's protocol; as go, js and rust */
 #define IDENTIFY_TIMEOUT    (5 * NSEC_PER_SEC)  /* as go and js */

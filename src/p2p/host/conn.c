@@ -79,7 +79,7 @@ static void look_for_acks(struct conn *c, nsec_t now)
 	if (sock_tcp_stats(c->sock, &tcp) != ERR_OK || tcp.acked_bytes == c->acked_bytes)
 		return;
 	c->acked_bytes = tcp.acked_bytes;
-	liveness_acked(&c->liveness, now);
+	liveness_acked(&c->liveness, now, tcp.unacked_segs == 0 && tcp.notsent_bytes == 0);
 }
 
 static void check_liveness(struct conn *c, nsec_t now)
@@ -334,4 +334,15 @@ void conn_ping(struct conn *c)
 		return;
 	yamux_ping(c->mux);
 	conn_flush_later(c);
+}
+
+void conn_doubt(struct conn *c)
+{
+	if (c->state != CONN_OPEN)
+		return;
+	nsec_t now = loop_now(c->env->loop);
+	look_for_acks(c, now); /* those that came until now say nothing about what comes */
+	liveness_doubt(&c->liveness, now);
+	conn_arm(c);
+	conn_ping(c);
 }

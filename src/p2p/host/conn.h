@@ -110,3 +110,5 @@ void conn_set_owner(struct conn *c, void *owner);
 
 /* Send a ping now: its answer shows up in conn_rtt(), its absence in on_suspect. */
 void conn_ping(struct conn *c);
+/* The network changed: the same, and on_suspect comes soon. */
+void conn_doubt(struct conn *c);

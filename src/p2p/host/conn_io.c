@@ -32,6 +32,7 @@ static void handle_event(struct conn *c, const struct yamux_event *ev)
 		stream_accept(c, ev->stream);
 		break;
 	case YAMUX_EV_DATA:
+		liveness_heard_data(&c->liveness, loop_now(c->env->loop));
 		if (s != NULL)
 			stream_input(s, ev->data);
 		break;
@@ -153,6 +154,7 @@ void conn_io_readable(struct conn *c)
 	}
 	/* Answers (acknowledgements, windows, pongs) and streams that died go at the end of the
 	 * turn. */
+	conn_arm(c);
 	conn_flush_later(c);
 }
 

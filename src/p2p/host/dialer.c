@@ -20,7 +20,7 @@ static void forget_queries(struct dialer *d)
 
 static bool in_demand(const struct dialer *d, nsec_t now)
 {
-	return d->demand_at != 0 && nsec_since(now, d->demand_at) < DIAL_DEMAND_FOR;
+	return now < d->demand_until;
 }
 
 /* +-25%. */
@@ -199,9 +199,14 @@ void dialer_stop(struct dialer *d)
 void dialer_demand(struct dialer *d)
 {
 	nsec_t now = loop_now(d->loop);
-	d->demand_at = now;
+	d->demand_until = MAX(d->demand_until, nsec_add(now, DIAL_DEMAND_FOR));
 	if (d->state == DIALER_WAITING && d->timer.at > nsec_add(now, DIAL_BACKOFF_DEMAND))
 		loop_timer_set(&d->timer, nsec_add(now, jitter(d, DIAL_BACKOFF_MIN)));
+}
+
+void dialer_lost(struct dialer *d)
+{
+	d->demand_until = MAX(d->demand_until, nsec_add(loop_now(d->loop), DIAL_LOST_FOR));
 }
 
 void dialer_retry_now(struct dialer *d)

@@ -6,8 +6,9 @@
  * new attempt each DIAL_STAGGER or as soon as one fails (RFC 8305). The first connection that is
  * upgraded ends the round. After a round without success the next one waits: DIAL_BACKOFF_MIN,
  * doubled up to DIAL_BACKOFF_MAX, +-25% so that two nodes, or two hundred, do not stay in step.
- * While packets wait for the peer (dialer_demand) it waits DIAL_BACKOFF_DEMAND at most: a path that
- * came back is found within a second.
+ * While packets wait for the peer (dialer_demand), and for DIAL_LOST_FOR after a connection was
+ * lost (dialer_lost: the other side may have packets, and no way to dial us), it waits
+ * DIAL_BACKOFF_DEMAND at most: a path that came back is found within 1.2 s.
  *
  *     state      leaves when
  *     IDLE       dialer_start()
@@ -26,10 +27,11 @@
 #define DIAL_STAGGER     (250 * NSEC_PER_MSEC) /* RFC 8305, Connection Attempt Delay */
 #define DIAL_BACKOFF_MIN (500 * NSEC_PER_MSEC)
 #define DIAL_BACKOFF_DEMAND \
-	(700 * NSEC_PER_MSEC) /* with CONNECT_TIMEOUT it leaves no gap of 2 s between SYNs */
+	(500 * NSEC_PER_MSEC) /* with CONNECT_TIMEOUT it leaves no gap above 1.2 s between SYNs */
 #define DIAL_BACKOFF_MAX \
 	(30 * NSEC_PER_SEC) /* nobody waits: one SYN in half a minute tells when a peer is back */
 #define DIAL_DEMAND_FOR (10 * NSEC_PER_SEC) /* a waiting packet counts for so long */
+#define DIAL_LOST_FOR   (60 * NSEC_PER_SEC) /* ... and a lost connection */
 
 enum dialer_state {
 	DIALER_IDLE,
@@ -62,10 +64,10 @@ struct dialer {
 		uint16_t port;
 		uint8_t index;
 	} query_ctx[DIAL_ADDRS_MAX];
-	size_t n_queries; /* on their way */
-	nsec_t backoff;   /* of the next wait */
-	nsec_t round_at;  /* the last round began */
-	nsec_t demand_at; /* the last demand; 0: never */
+	size_t n_queries;    /* on their way */
+	nsec_t backoff;      /* of the next wait */
+	nsec_t round_at;     /* the last round began */
+	nsec_t demand_until; /* somebody waits until then; 0: nobody did */
 	enum err last_error;
 	uint64_t n_rounds;
 };
@@ -80,6 +82,8 @@ void dialer_start(struct dialer *d);
 void dialer_stop(struct dialer *d);
 /* Packets wait for this peer. Cheap; called per packet. */
 void dialer_demand(struct dialer *d);
+/* There was a connection until now. */
+void dialer_lost(struct dialer *d);
 /* Something changed (an address, a link): begin a round now, if waiting. */
 void dialer_retry_now(struct dialer *d);
 

@@ -381,6 +381,7 @@ static void on_close(struct conn *c, enum err why)
 		if (was_open) {
 			p->n_open--;
 			choose_best(p);
+			dialer_lost(&p->dialer);
 			if (p->best == NULL)
 				s->conf.events->on_down(s->conf.ctx, &p->id, why);
 		}
@@ -639,7 +640,7 @@ void swarm_network_changed(struct swarm *s)
 	struct peer *p, *tmp;
 	HASH_ITER (hh, s->peers, p, tmp) {
 		if (p->best != NULL)
-			conn_ping(p->best->conn);
+			conn_doubt(p->best->conn);
 		else if (needs_dialling(p))
 			dialer_start(&p->dialer);
 		dialer_retry_now(&p->dialer);
