@@ -89,9 +89,13 @@ static void on_retry(struct loop_timer *timer, nsec_t now)
 	sock_watch(n->conf.tun, SOCK_READABLE, on_readable, n);
 }
 
-void egress_start(struct node *n)
+void egress_init(struct node *n)
 {
 	loop_timer_init(&n->tun_retry, n->conf.loop, on_retry);
+}
+
+void egress_start(struct node *n)
+{
 	if (n->conf.tun != NULL)
 		sock_watch(n->conf.tun, SOCK_READABLE, on_readable, n);
 }

@@ -204,6 +204,7 @@ enum err node_new(const struct node_conf *conf, struct node **ret_node)
 	if (n == NULL)
 		return ERR_NO_MEMORY;
 	n->conf = *conf;
+	egress_init(n);
 	enum err e = make(n);
 	if (e != ERR_OK) {
 		n->conf.tun = NULL; /* stays the caller's */
@@ -218,7 +219,6 @@ enum err node_start(struct node *n, size_t *ret_bad)
 {
 	const struct config *config = n->conf.config;
 	n->started_at = loop_now(n->conf.loop);
-	n->is_started = true;
 	for (size_t i = 0; i < config->listen.len; i++) {
 		enum err e = swarm_listen(n->swarm, &config->listen.items[i]);
 		if (e != ERR_OK) {
@@ -253,8 +253,7 @@ struct node *node_free(struct node *n)
 	for (size_t i = 0; i < n->n_uplinks; i++)
 		uplink_deinit(&n->uplinks[i]);
 	free(n->uplinks);
-	if (n->is_started)
-		loop_timer_stop(&n->tun_retry);
+	loop_timer_stop(&n->tun_retry);
 	sock_close(n->conf.tun, false);
 	n->pool = packet_pool_free(n->pool);
 	n->table = static_table_free(n->table);

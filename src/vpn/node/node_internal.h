@@ -72,11 +72,11 @@ struct node {
 	struct loop_timer tun_retry;
 	struct frame_hello hello; /* what we say of ourselves */
 	nsec_t started_at;
-	bool is_started;
 	bool is_closing;
 };
 
-/* egress.c */
+/* egress.c. Stopping is allowed from egress_init() on: a start may fail before it comes to us. */
+void egress_init(struct node *n);
 void egress_start(struct node *n);
 void egress_stop(struct node *n);
 
