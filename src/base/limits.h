@@ -42,9 +42,8 @@ enum {
 	YAMUX_BODY_LEN_SEND =
 		NOISE_PLAIN_LEN_MAX -
 		12, /* bytes of body: one frame fills one Noise record; rust refuses above 1 MiB */
-	YAMUX_WINDOW_GROWTH_MAX = 64 * 1024 *
-				  1024, /* bytes that the windows of one session may grow in all:
-					   four at their maximum */
+	YAMUX_WINDOW_GROWTH_MAX = 64 * 1024 * 1024, /* bytes that the windows of one session may
+						       grow in all: four at their maximum */
 	YAMUX_STREAMS_IN_MAX =
 		256, /* streams that the peer may have open; as go's resource manager */
 	YAMUX_STREAMS_OUT_MAX = 256, /* streams of ours; rust ends the connection above 512 */

@@ -68,5 +68,19 @@ def test_address_in_use_ends_the_start_and_not_with_a_crash(lab):
     assert a.host.run("ip", "link", "show", "runnel0", check=False).returncode != 0
 
 
+# --- nodes that do not agree
+
+def test_peer_that_refuses_us_is_not_dialled_without_pause(lab):
+    """b does not know a: the handshake succeeds, then b closes. a must not try again at once."""
+    a, b = node.Node(lab.host("a"), 1), node.Node(lab.host("b"), 2)
+    a.add_peer(b)
+    with node.up([a, b], connected=False):
+        wait_until(lambda: connections(b)["refused_gated"] > 0, 10, "the first refusal")
+        before, spent = connections(b)["accepted"], cpu_s(a)
+        time.sleep(5)
+        assert connections(b)["accepted"] - before <= 10, connections(b)
+        assert cpu_s(a) - spent < 1
+
+
 if __name__ == "__main__":
     runner.main(globals())

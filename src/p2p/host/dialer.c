@@ -204,11 +204,6 @@ void dialer_demand(struct dialer *d)
 		loop_timer_set(&d->timer, nsec_add(now, jitter(d, DIAL_BACKOFF_MIN)));
 }
 
-void dialer_lost(struct dialer *d)
-{
-	d->demand_until = MAX(d->demand_until, nsec_add(loop_now(d->loop), DIAL_LOST_FOR));
-}
-
 void dialer_retry_now(struct dialer *d)
 {
 	d->backoff = DIAL_BACKOFF_MIN;
@@ -232,7 +227,23 @@ void dialer_connected(struct dialer *d)
 {
 	if (d->n_attempts > 0)
 		d->n_attempts--;
-	d->backoff = DIAL_BACKOFF_MIN;
 	d->last_error = ERR_OK;
-	dialer_stop(d);
+	dialer_stop(d); /* the backoff stays until the connection has lasted */
+}
+
+void dialer_lost(struct dialer *d, nsec_t lived, enum err why)
+{
+	bool has_lasted = lived >= DIAL_STABLE;
+	if (has_lasted) {
+		d->backoff = DIAL_BACKOFF_MIN;
+		d->demand_until = MAX(d->demand_until, nsec_add(loop_now(d->loop), DIAL_LOST_FOR));
+	} else {
+		d->last_error = why;
+	}
+	if (d->state != DIALER_IDLE)
+		return;
+	if (has_lasted)
+		begin_round(d);
+	else
+		wait_for_next_round(d);
 }

@@ -7,8 +7,10 @@
  * upgraded ends the round. After a round without success the next one waits: DIAL_BACKOFF_MIN,
  * doubled up to DIAL_BACKOFF_MAX, +-25% so that two nodes, or two hundred, do not stay in step.
  * While packets wait for the peer (dialer_demand), and for DIAL_LOST_FOR after a connection was
- * lost (dialer_lost: the other side may have packets, and no way to dial us), it waits
- * DIAL_BACKOFF_DEMAND at most: a path that came back is found within 1.2 s.
+ * lost (the other side may have packets, and no way to dial us), it waits DIAL_BACKOFF_DEMAND at
+ * most: a path that came back is found within 1.2 s. A connection that was lost is dialled again at
+ * once if it lived for DIAL_STABLE; one that died younger counts as a failed round, or a peer that
+ * accepts and closes (it does not know us, or means us harm) would have us shake hands all day.
  *
  *     state      leaves when
  *     IDLE       dialer_start()
@@ -30,6 +32,7 @@
 	(500 * NSEC_PER_MSEC) /* with CONNECT_TIMEOUT it leaves no gap above 1.2 s between SYNs */
 #define DIAL_BACKOFF_MAX \
 	(30 * NSEC_PER_SEC) /* nobody waits: one SYN in half a minute tells when a peer is back */
+#define DIAL_STABLE     (10 * NSEC_PER_SEC) /* a connection that lives so long was a success */
 #define DIAL_DEMAND_FOR (10 * NSEC_PER_SEC) /* a waiting packet counts for so long */
 #define DIAL_LOST_FOR   (60 * NSEC_PER_SEC) /* ... and a lost connection */
 
@@ -82,11 +85,11 @@ void dialer_start(struct dialer *d);
 void dialer_stop(struct dialer *d);
 /* Packets wait for this peer. Cheap; called per packet. */
 void dialer_demand(struct dialer *d);
-/* There was a connection until now. */
-void dialer_lost(struct dialer *d);
 /* Something changed (an address, a link): begin a round now, if waiting. */
 void dialer_retry_now(struct dialer *d);
 
 /* Facts. */
 void dialer_failed(struct dialer *d, enum err why);
 void dialer_connected(struct dialer *d);
+/* The last connection is gone, after so long: dial again, at once or later. */
+void dialer_lost(struct dialer *d, nsec_t lived, enum err why);

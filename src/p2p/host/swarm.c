@@ -367,6 +367,7 @@ static void on_close(struct conn *c, enum err why)
 	struct swarm *s = l->swarm;
 	struct peer *p = l->peer;
 	bool was_open = l->is_open, was_attempt = l->is_attempt;
+	nsec_t lived = was_open ? nsec_since(loop_now(s->conf.loop), conn_opened_at(c)) : 0;
 	if (was_open)
 		s->stats.closed++;
 	else if (conn_is_outbound(c))
@@ -381,12 +382,13 @@ static void on_close(struct conn *c, enum err why)
 		if (was_open) {
 			p->n_open--;
 			choose_best(p);
-			dialer_lost(&p->dialer);
 			if (p->best == NULL)
 				s->conf.events->on_down(s->conf.ctx, &p->id, why);
 		}
 		if (was_attempt)
 			dialer_failed(&p->dialer, why);
+		else if (was_open && needs_dialling(p))
+			dialer_lost(&p->dialer, lived, why);
 		else if (needs_dialling(p))
 			dialer_start(&p->dialer);
 		release_peer(p);
