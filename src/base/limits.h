@@ -60,6 +60,15 @@ enum {
 	CONN_PER_IP4_MAX = 8,     /* unproved connections of one IPv4 address; as go's limiter */
 	CONN_PER_IP6_56_MAX = 8,  /* ... of one IPv6 /56: a household */
 	CONN_PER_IP6_48_MAX = 64, /* ... of one IPv6 /48: a site */
+	/* Each connection may cost us a handshake, 0.4 ms. Rates, and how many may come at once,
+	 * by block of addresses; go's 0.2/s and 16 would lock out an office behind one address. */
+	CONN_RATE_IP4_PER_SEC = 16, /* of one IPv4 address, or IPv6 /56: 0.6% of a core for ever */
+	CONN_RATE_IP4_BURST = 128,  /* ... at once: 128 nodes behind one NAT come back together */
+	CONN_RATE_IP6_48_PER_SEC = 64, /* of one IPv6 /48: as four households */
+	CONN_RATE_IP6_48_BURST = 512,
+	CONN_RATE_PER_SEC = 256, /* of all strangers together: 10% of a core. Addresses that a peer
+				    was seen at are not held by it */
+	CONN_RATE_BURST = 1024,  /* ... at once: as many as there can be connections */
 	CONN_PER_PEER_MAX =
 		4, /* proved connections of one peer: the old, the new, and both dialled at once */
 	CONN_MAX = 1024, /* connections in all */

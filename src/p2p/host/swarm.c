@@ -399,6 +399,16 @@ static void on_close(struct conn *c, enum err why)
 /* --- listening
  * --------------------------------------------------------------------------------------------- */
 
+static bool is_among(const struct multiaddr *addrs, size_t n, const union netaddr *ip)
+{
+	for (size_t i = 0; i < n; i++) {
+		union netaddr at;
+		if (netaddr_from_multiaddr(&addrs[i], &at) == ERR_OK && netaddr_same_ip(&at, ip))
+			return true;
+	}
+	return false;
+}
+
 /* Has a wanted peer been seen at this address? Then it may use the reserved places. */
 static bool is_known_address(struct swarm *s, const union netaddr *from)
 {
@@ -406,16 +416,39 @@ static bool is_known_address(struct swarm *s, const union netaddr *from)
 	HASH_ITER (hh, s->peers, p, tmp) {
 		if (!p->is_wanted)
 			continue;
-		struct multiaddr addrs[DIAL_ADDRS_MAX];
-		size_t n = list_addresses(p, addrs);
-		for (size_t i = 0; i < n; i++) {
-			union netaddr at;
-			if (netaddr_from_multiaddr(&addrs[i], &at) == ERR_OK &&
-			    netaddr_same_ip(&at, from))
-				return true;
-		}
+		if (p->last_good.sa.sa_family != 0 && netaddr_same_ip(&p->last_good, from))
+			return true;
+		if (is_among(p->configured, p->n_configured, from) ||
+		    is_among(p->learned, p->n_learned, from))
+			return true;
 	}
 	return false;
+}
+
+/* Who is known is asked only where the answer matters: it is a walk over all peers. */
+static enum err pass_gate(struct swarm *s, const union netaddr *from, unsigned *ret_slot)
+{
+	nsec_t now = loop_now(s->conf.loop);
+	bool is_known = false;
+	unsigned slot;
+	enum err e = gate_admit(&s->gate, from, false, &slot);
+	if (e != ERR_OK) {
+		e = gate_admit(&s->gate, from, true, &slot);
+		if (e != ERR_OK)
+			return e;
+		is_known = is_known_address(s, from);
+		e = is_known ? ERR_OK : ERR_LIMIT;
+	}
+	if (e == ERR_OK)
+		e = gate_pace(&s->gate, from, is_known, now);
+	if (e == ERR_BUSY && is_known_address(s, from))
+		e = gate_pace(&s->gate, from, true, now);
+	if (e != ERR_OK) {
+		gate_release(&s->gate, slot);
+		return e;
+	}
+	*ret_slot = slot;
+	return ERR_OK;
 }
 
 static void admit(struct swarm *s, struct sock *sock, const union netaddr *from)
@@ -427,10 +460,7 @@ static void admit(struct swarm *s, struct sock *sock, const union netaddr *from)
 		return;
 	}
 	unsigned slot;
-	enum err e = s->n_conns < CONN_MAX ? gate_admit(&s->gate, from, false, &slot) : ERR_LIMIT;
-	if (e == ERR_LIMIT && s->n_conns < CONN_MAX && is_known_address(s, from))
-		e = gate_admit(&s->gate, from, true, &slot);
-	if (e != ERR_OK) {
+	if (s->n_conns >= CONN_MAX || pass_gate(s, from, &slot) != ERR_OK) {
 		s->stats.refused_limit++;
 		sock_close(sock, true);
 		return;
@@ -535,6 +565,7 @@ enum err swarm_new(const struct swarm_conf *conf, struct swarm **ret_swarm)
 		.on_suspect = on_suspect,
 		.on_close = on_close,
 	};
+	loop_random(conf->loop, &s->gate.key, sizeof(s->gate.key));
 	s->closed.run = on_closed;
 	loop_timer_init(&s->accept_pause, conf->loop, on_accept_pause);
 	*ret_swarm = s;

@@ -2,6 +2,7 @@
 #include "support/testkit.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <arpa/inet.h>
 
@@ -81,6 +82,87 @@ static void test_strangers_leave_room_for_known_addresses(void **state)
 	assert_int_equal(g.n_used, CONN_TRANSIENT_MAX);
 }
 
+/* How many of n may come at `now` from addresses that `fmt` makes of a number, from `first` on. */
+static int count_paced(struct gate *g, const char *fmt, int first, int n, nsec_t now)
+{
+	int paced = 0;
+	for (int i = first; i < first + n; i++) {
+		char text[64];
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+		snprintf(text, sizeof(text), fmt, (unsigned)i & 255, (unsigned)i >> 8 & 255);
+#pragma GCC diagnostic pop
+		union netaddr a = addr(text);
+		paced += gate_pace(g, &a, true, now) == ERR_OK;
+	}
+	return paced;
+}
+
+static const nsec_t start = 1000 * NSEC_PER_SEC;
+
+static struct gate *gate_new(void)
+{
+	struct gate *g = calloc(1, sizeof(*g));
+	assert_non_null(g);
+	g->key = testkit_random();
+	return g;
+}
+
+static void test_one_address_has_a_burst_and_a_rate(void **state)
+{
+	(void)state;
+	struct gate *g = gate_new();
+	assert_int_equal(count_paced(g, "192.0.2.1", 0, 1000, start), CONN_RATE_IP4_BURST);
+	assert_int_equal(count_paced(g, "192.0.2.1", 0, 1000, start + NSEC_PER_SEC),
+			 CONN_RATE_IP4_PER_SEC);
+	assert_int_equal(count_paced(g, "192.0.2.1", 0, 1000, start + 3600 * NSEC_PER_SEC),
+			 CONN_RATE_IP4_BURST);
+	free(g);
+}
+
+static void test_one_address_does_not_spend_the_tokens_of_others(void **state)
+{
+	(void)state;
+	struct gate *g = gate_new();
+	count_paced(g, "192.0.2.1", 0, 1000, start);
+	assert_int_equal(count_paced(g, "198.51.%2$u.%1$u", 0, 1000, start), 1000);
+	free(g);
+}
+
+static void test_a_household_has_one_bucket_and_a_site_one_for_all_of_them(void **state)
+{
+	(void)state;
+	struct gate *g = gate_new();
+	assert_int_equal(count_paced(g, "2001:db8:0:aa%02x::1", 0, 1000, start),
+			 CONN_RATE_IP4_BURST);
+	free(g);
+	g = gate_new();
+	assert_int_equal(count_paced(g, "2001:db8:0:%02x00::1", 0, 1024, start),
+			 CONN_RATE_IP6_48_BURST);
+	assert_int_equal(count_paced(g, "2001:db8:0:%02x00::1", 0, 1024, start + NSEC_PER_SEC),
+			 CONN_RATE_IP6_48_PER_SEC);
+	free(g);
+}
+
+static void test_all_strangers_have_one_bucket_that_known_addresses_pass_by(void **state)
+{
+	(void)state;
+	struct gate *g = gate_new();
+	union netaddr a = addr("192.0.2.1");
+	for (uint32_t i = 0; i < CONN_RATE_BURST; i++) {
+		union netaddr b = addr("198.51.0.0");
+		b.in4.sin_addr.s_addr |= htonl(i);
+		assert_ok(gate_pace(g, &b, false, start));
+	}
+	for (int i = 0; i < 2 * CONN_RATE_IP4_BURST; i++)
+		assert_err(gate_pace(g, &a, false, start), ERR_BUSY);
+	/* those refused took no tokens */
+	assert_int_equal(count_paced(g, "192.0.2.1", 0, 1000, start), CONN_RATE_IP4_BURST);
+	assert_err(gate_pace(g, &a, false, start), ERR_LIMIT);
+	assert_ok(gate_pace(g, &a, false, start + NSEC_PER_SEC));
+	free(g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -88,6 +170,10 @@ int main(void)
 		cmocka_unit_test(test_a_household_gets_no_more_by_using_many_addresses),
 		cmocka_unit_test(test_a_site_is_bounded_across_its_households),
 		cmocka_unit_test(test_strangers_leave_room_for_known_addresses),
+		cmocka_unit_test(test_one_address_has_a_burst_and_a_rate),
+		cmocka_unit_test(test_one_address_does_not_spend_the_tokens_of_others),
+		cmocka_unit_test(test_a_household_has_one_bucket_and_a_site_one_for_all_of_them),
+		cmocka_unit_test(test_all_strangers_have_one_bucket_that_known_addresses_pass_by),
 	};
 	return cmocka_run_group_tests_name("gate", tests, NULL, NULL);
 }
