@@ -233,7 +233,8 @@ void dialer_connected(struct dialer *d)
 
 void dialer_lost(struct dialer *d, nsec_t lived, enum err why)
 {
-	bool has_lasted = lived >= DIAL_STABLE;
+	/* A path that broke is no refusal, however young the connection was. */
+	bool has_lasted = lived >= DIAL_STABLE || why == ERR_TIMEOUT;
 	if (has_lasted) {
 		d->backoff = DIAL_BACKOFF_MIN;
 		d->demand_until = MAX(d->demand_until, nsec_add(loop_now(d->loop), DIAL_LOST_FOR));
