@@ -24,6 +24,9 @@ int cli_keygen(const struct cli_args *args)
 		printf("%s\n", peer_id_format(identity_peer_id(identity), id));
 	else if (e == ERR_DUPLICATE)
 		cli_fail("%s exists; a key is never overwritten: move it away first", path);
+	else if (e == ERR_NOT_FOUND)
+		cli_fail("cannot write %s: its directory does not exist; make it: install -d",
+			 path);
 	else
 		cli_fail("cannot write %s: %s", path, err_text(e));
 	identity_free(identity);

@@ -156,7 +156,7 @@ enum err uv_adopt_fd(struct loop *loop, int fd, struct sock **ret_sock)
 	int type;
 	socklen_t len = sizeof(type);
 	bool is_socket = getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0;
-	struct uv_sock *s;
+	struct uv_sock *s = NULL;
 	enum err err = sock_new(loop, fd, is_socket ? KIND_OTHER_SOCKET : KIND_OTHER_FD, &s);
 	if (err == ERR_OK)
 		*ret_sock = &s->base;
@@ -228,13 +228,14 @@ enum err uv_tcp_dial(struct loop *loop, const union netaddr *to, const struct tc
 		if (err == ERR_AGAIN || dial_errno != 0)
 			err = ERR_OK;
 	}
-	struct uv_sock *s;
+	struct uv_sock *s = NULL;
 	if (err == ERR_OK)
 		err = sock_new(loop, fd, KIND_TCP_DIALLED, &s);
 	if (err != ERR_OK) {
 		close(fd);
 		return err;
 	}
+	assert(s != NULL);
 	s->dial_errno = dial_errno;
 	*ret_sock = &s->base;
 	return ERR_OK;
@@ -252,7 +253,7 @@ enum err uv_tcp_listen(struct loop *loop, const union netaddr *at, struct sock *
 	    (at->sa.sa_family == AF_INET6 && !set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)) ||
 	    bind(fd, &at->sa, length_of(at)) != 0 || listen(fd, LISTEN_BACKLOG) != 0)
 		err = err_from_errno(errno);
-	struct uv_sock *s;
+	struct uv_sock *s = NULL;
 	if (err == ERR_OK)
 		err = sock_new(loop, fd, KIND_TCP_LISTENER, &s);
 	if (err != ERR_OK) {

@@ -32,8 +32,9 @@
 
 #include "base/time.h"
 
-#define LIVENESS_PROBE (1 * NSEC_PER_SEC) /* silence while we send, or after data, before we ask \
-					   */
+#define LIVENESS_PROBE                                                            \
+	(1 * NSEC_PER_SEC) /* silence while we send, or after data, before we ask \
+			    */
 #define LIVENESS_SUSPECT \
 	(1500 * NSEC_PER_MSEC) /* ping unanswered: dial beside. Above the RTT of a satellite */
 #define LIVENESS_DOUBT (500 * NSEC_PER_MSEC) /* the same, after the network changed under us */
