@@ -73,6 +73,13 @@ static void interleave(struct dialer *d, size_t from)
 	}
 }
 
+/* Another target waits while an attempt is on its way: it gets its turn. */
+static void stagger(struct dialer *d)
+{
+	if (d->next < d->n_targets && !loop_timer_is_set(&d->timer))
+		loop_timer_set(&d->timer, nsec_add(loop_now(d->loop), DIAL_STAGGER));
+}
+
 static void on_resolved(void *ctx, enum err result, const union netaddr *addrs, size_t n_addrs)
 {
 	struct dialer_query *q = ctx;
@@ -90,6 +97,8 @@ static void on_resolved(void *ctx, enum err result, const union netaddr *addrs, 
 	interleave(d, from);
 	if (d->n_attempts == 0)
 		try_next(d);
+	else
+		stagger(d);
 	check_round(d);
 }
 
@@ -150,9 +159,7 @@ static void try_next(struct dialer *d)
 		enum err e = d->ops->connect(d->ctx, to);
 		if (e == ERR_OK) {
 			d->n_attempts++;
-			if (d->next < d->n_targets)
-				loop_timer_set(&d->timer,
-					       nsec_add(loop_now(d->loop), DIAL_STAGGER));
+			stagger(d);
 			return;
 		}
 		d->last_error = e;
@@ -183,7 +190,11 @@ void dialer_deinit(struct dialer *d)
 
 void dialer_start(struct dialer *d)
 {
-	if (d->state == DIALER_IDLE)
+	if (d->state != DIALER_IDLE)
+		return;
+	if (d->was_refused)
+		wait_for_next_round(d);
+	else
 		begin_round(d);
 }
 
@@ -204,6 +215,18 @@ void dialer_demand(struct dialer *d)
 		loop_timer_set(&d->timer, nsec_add(now, jitter(d, DIAL_BACKOFF_MIN)));
 }
 
+void dialer_lost(struct dialer *d, nsec_t lived, enum err why)
+{
+	/* A path that broke is no refusal, however young the connection was. */
+	d->was_refused = lived < DIAL_STABLE && why != ERR_TIMEOUT;
+	if (d->was_refused) {
+		d->last_error = why;
+		return;
+	}
+	d->backoff = DIAL_BACKOFF_MIN;
+	d->demand_until = MAX(d->demand_until, nsec_add(loop_now(d->loop), DIAL_LOST_FOR));
+}
+
 void dialer_retry_now(struct dialer *d)
 {
 	d->backoff = DIAL_BACKOFF_MIN;
@@ -213,11 +236,11 @@ void dialer_retry_now(struct dialer *d)
 
 void dialer_failed(struct dialer *d, enum err why)
 {
-	d->last_error = why;
 	if (d->n_attempts > 0)
 		d->n_attempts--;
 	if (d->state != DIALER_ROUND)
-		return;
+		return; /* another one got through */
+	d->last_error = why;
 	loop_timer_stop(&d->timer);
 	try_next(d);
 	check_round(d);
@@ -227,24 +250,7 @@ void dialer_connected(struct dialer *d)
 {
 	if (d->n_attempts > 0)
 		d->n_attempts--;
+	d->was_refused = false;
 	d->last_error = ERR_OK;
 	dialer_stop(d); /* the backoff stays until the connection has lasted */
-}
-
-void dialer_lost(struct dialer *d, nsec_t lived, enum err why)
-{
-	/* A path that broke is no refusal, however young the connection was. */
-	bool has_lasted = lived >= DIAL_STABLE || why == ERR_TIMEOUT;
-	if (has_lasted) {
-		d->backoff = DIAL_BACKOFF_MIN;
-		d->demand_until = MAX(d->demand_until, nsec_add(loop_now(d->loop), DIAL_LOST_FOR));
-	} else {
-		d->last_error = why;
-	}
-	if (d->state != DIALER_IDLE)
-		return;
-	if (has_lasted)
-		begin_round(d);
-	else
-		wait_for_next_round(d);
 }

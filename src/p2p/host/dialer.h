@@ -13,7 +13,7 @@
  * accepts and closes (it does not know us, or means us harm) would have us shake hands all day.
  *
  *     state      leaves when
- *     IDLE       dialer_start()
+ *     IDLE       dialer_start() -> ROUND, or WAITING after a connection that did not live
  *     ROUND      connected -> IDLE; nothing left to try -> WAITING (no address at all -> IDLE)
  *     WAITING    time passed, demand, network changed -> ROUND; connected -> IDLE
  *
@@ -32,9 +32,10 @@
 	(500 * NSEC_PER_MSEC) /* with CONNECT_TIMEOUT it leaves no gap above 1.2 s between SYNs */
 #define DIAL_BACKOFF_MAX \
 	(30 * NSEC_PER_SEC) /* nobody waits: one SYN in half a minute tells when a peer is back */
-#define DIAL_STABLE     (10 * NSEC_PER_SEC) /* a connection that lives so long was a success */
 #define DIAL_DEMAND_FOR (10 * NSEC_PER_SEC) /* a waiting packet counts for so long */
-#define DIAL_LOST_FOR   (60 * NSEC_PER_SEC) /* ... and a lost connection */
+#define DIAL_STABLE \
+	(3 * NSEC_PER_SEC) /* a connection that ends sooner was refused: it counts as a failure */
+#define DIAL_LOST_FOR (60 * NSEC_PER_SEC) /* ... and a lost connection */
 
 enum dialer_state {
 	DIALER_IDLE,
@@ -68,6 +69,7 @@ struct dialer {
 		uint8_t index;
 	} query_ctx[DIAL_ADDRS_MAX];
 	size_t n_queries;    /* on their way */
+	bool was_refused;    /* the last connection did not live */
 	nsec_t backoff;      /* of the next wait */
 	nsec_t round_at;     /* the last round began */
 	nsec_t demand_until; /* somebody waits until then; 0: nobody did */
@@ -79,17 +81,17 @@ void dialer_init(struct dialer *d, struct loop *loop, const struct dialer_ops *o
 /* Stop, and forget queries; attempts on their way are the swarm's to close. */
 void dialer_deinit(struct dialer *d);
 
-/* Begin to dial, if not at it. */
+/* Begin to dial, if not at it: at once, or after a wait where the last connection did not live. */
 void dialer_start(struct dialer *d);
 /* No need any more: a round ends, its attempts are the caller's to close. */
 void dialer_stop(struct dialer *d);
 /* Packets wait for this peer. Cheap; called per packet. */
 void dialer_demand(struct dialer *d);
+/* The connection that there was is gone, or in doubt, after it `lived` so long. */
+void dialer_lost(struct dialer *d, nsec_t lived, enum err why);
 /* Something changed (an address, a link): begin a round now, if waiting. */
 void dialer_retry_now(struct dialer *d);
 
 /* Facts. */
 void dialer_failed(struct dialer *d, enum err why);
 void dialer_connected(struct dialer *d);
-/* The last connection is gone, after so long: dial again, at once or later. */
-void dialer_lost(struct dialer *d, nsec_t lived, enum err why);

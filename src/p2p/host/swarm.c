@@ -35,6 +35,7 @@ struct peer {
 	struct peer_id id;
 	struct swarm *swarm;
 	bool is_wanted;
+	bool is_up;         /* on_best was told, on_down not yet */
 	struct link *links; /* open, or attempts of our dialer */
 	struct link *best;
 	size_t n_open;
@@ -55,6 +56,7 @@ struct link {
 	unsigned gate_slot;
 	bool is_attempt; /* our dialer waits for it */
 	bool is_open;
+	bool is_refused;         /* and counted as such */
 	struct loop_timer grace; /* not the best: close it then */
 };
 
@@ -215,12 +217,18 @@ static void close_attempts(struct peer *p)
 	}
 }
 
+/* Not one that is closing, of which we have not been told yet. */
+static bool is_usable(const struct link *l)
+{
+	return l->is_open && conn_get_state(l->conn) == CONN_OPEN;
+}
+
 static void choose_best(struct peer *p)
 {
 	struct swarm *s = p->swarm;
 	struct link *best = NULL, *l;
 	DL_FOREACH (p->links, l) {
-		if (l->is_open && (best == NULL || is_better(l, best)))
+		if (is_usable(l) && (best == NULL || is_better(l, best)))
 			best = l;
 	}
 	if (best == p->best)
@@ -233,6 +241,7 @@ static void choose_best(struct peer *p)
 			loop_timer_set(&l->grace, nsec_add(loop_now(s->conf.loop), SWARM_GRACE));
 	}
 	loop_timer_stop(&best->grace);
+	p->is_up = true;
 	s->conf.events->on_best(s->conf.ctx, &p->id, best->conn);
 }
 
@@ -319,11 +328,13 @@ static enum err on_secured(struct conn *c)
 		return ERR_OK; /* we dialled it, and it is who we meant */
 	if (!s->conf.events->is_allowed(s->conf.ctx, id)) {
 		s->stats.refused_gated++;
+		l->is_refused = true;
 		return ERR_GATED;
 	}
 	enum err e = introduce(l, id);
 	if (e == ERR_OK && count_proved(l->peer) > CONN_PER_PEER_MAX) {
 		s->stats.refused_limit++;
+		l->is_refused = true;
 		e = ERR_LIMIT;
 	}
 	return e;
@@ -347,12 +358,32 @@ static void on_open(struct conn *c)
 		loop_timer_set(&l->grace, nsec_add(loop_now(l->swarm->conf.loop), SWARM_GRACE));
 }
 
+static nsec_t age(const struct conn *c)
+{
+	return nsec_since(loop_now(conn_loop(c)), conn_opened_at(c));
+}
+
 static void on_suspect(struct conn *c)
 {
 	struct link *l = conn_owner(c);
 	choose_best(l->peer);
-	if (needs_dialling(l->peer))
+	if (needs_dialling(l->peer)) {
+		dialer_lost(&l->peer->dialer, age(c), ERR_TIMEOUT);
 		dialer_start(&l->peer->dialer);
+	}
+}
+
+/* An open connection of this peer is gone. */
+static void lose(struct peer *p, nsec_t lived, enum err why)
+{
+	struct swarm *s = p->swarm;
+	p->n_open--;
+	choose_best(p);
+	if (p->best != NULL || !p->is_up)
+		return;
+	p->is_up = false;
+	dialer_lost(&p->dialer, lived, why);
+	s->conf.events->on_down(s->conf.ctx, &p->id, why);
 }
 
 static void check_closed(struct swarm *s)
@@ -367,28 +398,24 @@ static void on_close(struct conn *c, enum err why)
 	struct swarm *s = l->swarm;
 	struct peer *p = l->peer;
 	bool was_open = l->is_open, was_attempt = l->is_attempt;
-	nsec_t lived = was_open ? nsec_since(loop_now(s->conf.loop), conn_opened_at(c)) : 0;
 	if (was_open)
 		s->stats.closed++;
 	else if (conn_is_outbound(c))
 		s->stats.failed_outbound++;
-	else
+	else if (!l->is_refused)
 		s->stats.failed_inbound++;
 	log_debug("connection closed", "why=%s open=%d outbound=%d", err_name(why), was_open,
 		  conn_is_outbound(c));
+	nsec_t lived = age(c);
+	if (p != NULL && p->best == l)
+		p->best = NULL;
 	link_free(l);
 
 	if (p != NULL) {
-		if (was_open) {
-			p->n_open--;
-			choose_best(p);
-			if (p->best == NULL)
-				s->conf.events->on_down(s->conf.ctx, &p->id, why);
-		}
+		if (was_open)
+			lose(p, lived, why);
 		if (was_attempt)
 			dialer_failed(&p->dialer, why);
-		else if (was_open && needs_dialling(p))
-			dialer_lost(&p->dialer, lived, why);
 		else if (needs_dialling(p))
 			dialer_start(&p->dialer);
 		release_peer(p);
