@@ -20,11 +20,15 @@ static void refuse(struct node *n, const struct packet *packet, const struct dis
 		ingress_answer(n, v->icmp, packet_view(packet), &v->info, 0);
 }
 
-static void dispatch(struct node *n, struct packet *packet)
+static void count_read(struct node *n, size_t len)
 {
 	metrics_add(&n->metrics, COUNTER_TUN_RX_PACKETS, 1);
-	metrics_add(&n->metrics, COUNTER_TUN_RX_BYTES, packet->len);
+	metrics_add(&n->metrics, COUNTER_TUN_RX_BYTES, len);
+}
 
+static void dispatch(struct node *n, struct packet *packet)
+{
+	count_read(n, packet->len);
 	struct dispatch_verdict v;
 	dispatch_route(&n->tables, packet_view(packet), &v);
 	if (v.peer == ROUTE_NONE) {
@@ -42,8 +46,10 @@ static enum err read_and_drop(struct node *n)
 	uint8_t scrap[PACKET_SMALL_CAP];
 	size_t len;
 	enum err e = sock_read(n->conf.tun, scrap, sizeof(scrap), &len);
-	if (e == ERR_OK)
+	if (e == ERR_OK) {
+		count_read(n, len);
 		metrics_drop(&n->metrics, DROP_POOL_EMPTY, len);
+	}
 	return e;
 }
 

@@ -92,8 +92,10 @@ static void on_identified(void *ctx, struct conn *c, const struct identify_msg *
 	if (u == NULL)
 		return;
 	char agent[LOG_STR_LEN];
-	snprintf(u->agent, sizeof(u->agent), "%.*s", (int)sizeof(u->agent) - 1,
-		 log_str(msg->agent_version, agent));
+	log_str(msg->agent_version, agent);
+	size_t len = strlen(agent) - 2; /* without the quotes */
+	snprintf(u->agent, sizeof(u->agent), "%.*s", (int)MIN(len, sizeof(u->agent) - 1),
+		 agent + 1);
 }
 
 /* --- life
