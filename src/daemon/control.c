@@ -18,6 +18,8 @@
 #include "daemon/status.h"
 #include "p2p/protocol/ping.h"
 
+#define ACCEPT_PAUSE NSEC_PER_SEC /* out of descriptors: try again after so long */
+
 struct client {
 	struct client *prev, *next;
 	struct control *control;
@@ -40,6 +42,7 @@ struct control {
 	struct sock *sock;
 	struct client *clients;
 	size_t n_clients;
+	struct loop_timer pause; /* out of descriptors */
 	struct sockaddr_un at;
 };
 
@@ -218,8 +221,20 @@ static void on_knock(void *ctx, unsigned ready)
 	(void)ready;
 	struct control *ctl = ctx;
 	int fd = accept4(ctl->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd >= 0)
+	if (fd >= 0) {
 		admit(ctl, fd);
+	} else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+		/* The listener stays readable: without a pause we would spin. */
+		sock_watch(ctl->sock, 0, NULL, NULL);
+		loop_timer_set(&ctl->pause, nsec_add(loop_now(ctl->loop), ACCEPT_PAUSE));
+	}
+}
+
+static void on_pause(struct loop_timer *timer, nsec_t now)
+{
+	(void)now;
+	struct control *ctl = CONTAINER_OF(timer, struct control, pause);
+	sock_watch(ctl->sock, SOCK_READABLE, on_knock, ctl);
 }
 
 /* Does a daemon listen there? */
@@ -303,6 +318,7 @@ enum err control_new(struct loop *loop, const char *path, struct node *node,
 		free(c);
 		return e;
 	}
+	loop_timer_init(&c->pause, loop, on_pause);
 	sock_watch(c->sock, SOCK_READABLE, on_knock, c);
 	*ret_control = c;
 	return ERR_OK;
@@ -315,6 +331,7 @@ struct control *control_free(struct control *c)
 	struct client *client, *tmp;
 	DL_FOREACH_SAFE (c->clients, client, tmp)
 		client_free(client);
+	loop_timer_stop(&c->pause);
 	sock_close(c->sock, false);
 	unlink(c->at.sun_path);
 	free(c);
