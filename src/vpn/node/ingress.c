@@ -41,7 +41,12 @@ static void write_tun(struct node *n, struct span packet)
 void ingress_answer(struct node *n, enum icmp_reason reason, struct span packet,
 		    const struct packet_info *info, uint32_t mtu)
 {
-	const struct ip_addr *from = dispatch_own_address(&n->tables, info->version);
+	/* Linux takes no IPv4 packet that comes from one of its own addresses (a martian): there
+	 * the error speaks for the address that it is about, which passes reverse path filters too.
+	 */
+	const struct ip_addr *from = info->version == 4
+					     ? &info->destination
+					     : dispatch_own_address(&n->tables, info->version);
 	if (from == NULL)
 		return;
 	if (!icmp_limiter_take(&n->icmp, loop_now(n->conf.loop))) {
