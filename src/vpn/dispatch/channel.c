@@ -93,6 +93,11 @@ void channel_reset_to_frame_boundary(struct channel *c)
 
 /* --- in -------------------------------------------------------------------------------------- */
 
+size_t channel_mtu(const struct channel *c)
+{
+	return c->state == CHANNEL_READY ? c->packet_len_max : PACKET_LEN_MAX;
+}
+
 bool channel_push(struct channel *c, struct packet *packet, nsec_t now)
 {
 	assert(packet->len > 0 && packet->len <= PACKET_LEN_MAX && packet->next == NULL);

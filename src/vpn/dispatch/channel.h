@@ -85,6 +85,10 @@ void channel_peer_hello(struct channel *c, const struct frame_hello *peer);
  * forgotten, whole packets wait for the next stream. Any state. */
 void channel_reset_to_frame_boundary(struct channel *c);
 
+/* The longest packet, or segment of a super-packet, that the peer takes; PACKET_LEN_MAX as long as
+ * it has not said. */
+size_t channel_mtu(const struct channel *c);
+
 /* true: taken. false: full, the packet is still the caller's to drop (DROP_QUEUE_FULL). Its
  * offload fields are in canonical form. */
 MUST_USE bool channel_push(struct channel *c, struct packet *packet, nsec_t now);

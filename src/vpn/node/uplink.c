@@ -227,6 +227,16 @@ static void drop(struct uplink *u, struct packet *packet, enum drop reason)
 	packet_free(packet);
 }
 
+/* The packet goes no further: count it, and tell its sender. */
+static void refuse(struct uplink *u, struct packet *packet, const struct packet_info *info,
+		   enum icmp_reason icmp, enum drop reason)
+{
+	if (icmp_error_is_allowed(icmp, packet_view(packet), info))
+		ingress_answer(u->node, icmp, packet_view(packet), info,
+			       (uint32_t)channel_mtu(&u->channel));
+	drop(u, packet, reason);
+}
+
 void uplink_send(struct uplink *u, struct packet *packet, const struct packet_info *info)
 {
 	struct node *n = u->node;
@@ -234,12 +244,14 @@ void uplink_send(struct uplink *u, struct packet *packet, const struct packet_in
 	if (u->stream == NULL) {
 		swarm_demand(n->swarm, &u->conf->id);
 		if (u->down_since != 0 && nsec_since(now, u->down_since) > UPLINK_STALE) {
-			if (icmp_error_is_allowed(ICMP_UNREACHABLE, packet_view(packet), info))
-				ingress_answer(n, ICMP_UNREACHABLE, packet_view(packet), info, 0);
-			drop(u, packet, DROP_PEER_DOWN);
+			refuse(u, packet, info, ICMP_UNREACHABLE, DROP_PEER_DOWN);
 			return;
 		}
 		drop_stale(u);
+	}
+	if (offload_segment_len(&packet->offload, packet->len) > channel_mtu(&u->channel)) {
+		refuse(u, packet, info, ICMP_TOO_BIG, DROP_TOO_BIG);
+		return;
 	}
 	size_t len = packet->len;
 	if (!is_within_share(u) || !channel_push(&u->channel, packet, now)) {

@@ -189,6 +189,20 @@ static void test_long_packets_wait_for_the_peers_hello(void **state)
 	assert_int_equal(f->metrics.counters[COUNTER_SUPER_TX_PACKETS], 1);
 }
 
+static void test_mtu_is_what_the_peer_said_and_boundless_before(void **state)
+{
+	struct fixture *f = *state;
+	assert_int_equal(channel_mtu(&f->c), PACKET_LEN_MAX);
+	channel_attach(&f->c, &hello);
+	assert_int_equal(channel_mtu(&f->c), PACKET_LEN_MAX);
+	channel_peer_hello(&f->c, &(struct frame_hello){.mtu = 1300, .payload_len_max = 1300});
+	assert_int_equal(channel_mtu(&f->c), 1300);
+	channel_reset_to_frame_boundary(&f->c);
+	assert_int_equal(channel_mtu(&f->c), PACKET_LEN_MAX);
+	channel_attach_vpn(&f->c, 1350);
+	assert_int_equal(channel_mtu(&f->c), 1350);
+}
+
 static void test_what_the_peer_does_not_take_is_dropped_by_name(void **state)
 {
 	struct fixture *f = *state;
@@ -411,6 +425,7 @@ int main(void)
 		WITH_FIXTURE(test_channel_is_bounded_in_bytes),
 		WITH_FIXTURE(test_a_packet_that_is_being_sent_still_counts),
 		WITH_FIXTURE(test_long_packets_wait_for_the_peers_hello),
+		WITH_FIXTURE(test_mtu_is_what_the_peer_said_and_boundless_before),
 		WITH_FIXTURE(test_what_the_peer_does_not_take_is_dropped_by_name),
 		WITH_FIXTURE(test_open_checksums_are_finished_for_who_takes_no_offload),
 		WITH_FIXTURE(test_half_sent_packet_dies_with_its_stream_and_others_wait),
