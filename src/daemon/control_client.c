@@ -46,6 +46,8 @@ static enum err send_line(int fd, const char *text)
 	};
 	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
 	ssize_t n = sendmsg(fd, &msg, MSG_NOSIGNAL);
+	if (n < 0)
+		return err_from_errno(errno);
 	return n == (ssize_t)(iov[0].iov_len + 1) ? ERR_OK : ERR_SYSTEM;
 }
 
