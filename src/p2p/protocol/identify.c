@@ -87,18 +87,33 @@ const struct stream_ops identify_responder_ops = {
 /* An answer, or a push, while it comes in. */
 struct hearing {
 	struct identify *id;
-	bool is_push_out; /* we only speak */
-	bool is_told;
+	struct stream *stream;
+	struct loop_timer deadline; /* of all of it, until the stream is closed */
+	bool is_push_out;           /* we only speak */
 	size_t len;
 	uint8_t bytes[IDENTIFY_READ_MAX];
 };
 
-static struct hearing *hearing_new(struct identify *id)
+static void on_deadline(struct loop_timer *timer, nsec_t now)
+{
+	(void)now;
+	stream_reset(CONTAINER_OF(timer, struct hearing, deadline)->stream, ERR_TIMEOUT);
+}
+
+static struct hearing *hearing_new(struct identify *id, struct conn *c)
 {
 	struct hearing *h = calloc(1, sizeof(*h));
-	if (h != NULL)
-		h->id = id;
+	if (h == NULL)
+		return NULL;
+	h->id = id;
+	loop_timer_init(&h->deadline, conn_loop(c), on_deadline);
 	return h;
+}
+
+static void begin(struct hearing *h, struct stream *s)
+{
+	h->stream = s;
+	loop_timer_set(&h->deadline, nsec_add(loop_now(h->deadline.loop), IDENTIFY_TIMEOUT));
 }
 
 /* Fields that `more` has, it has. */
@@ -200,7 +215,6 @@ static void on_eof(struct stream *s)
 	struct hearing *h = stream_user(s);
 	if (h == NULL || h->is_push_out)
 		return;
-	h->is_told = true;
 	enum err e = conclude(h, stream_conn(s));
 	if (e == ERR_OK) {
 		h->id->received++;
@@ -214,16 +228,21 @@ static void on_eof(struct stream *s)
 static void on_close(struct stream *s, enum err why)
 {
 	(void)why;
-	free(stream_user(s));
+	struct hearing *h = stream_user(s);
+	if (h != NULL)
+		loop_timer_stop(&h->deadline);
+	free(h);
 }
 
 /* They tell without being asked. */
 static void on_push(struct stream *s)
 {
-	struct hearing *h = hearing_new(stream_user(s));
+	struct hearing *h = hearing_new(stream_user(s), stream_conn(s));
 	stream_set_user(s, h);
 	if (h == NULL)
 		stream_reset(s, ERR_NO_MEMORY);
+	else
+		begin(h, s);
 }
 
 const struct stream_ops identify_push_ops = {
@@ -252,13 +271,15 @@ static const struct stream_ops asker_ops = {
 static enum err open_stream(struct identify *id, struct conn *c, const char *const *protocol,
 			    bool is_push_out)
 {
-	struct hearing *h = hearing_new(id);
+	struct hearing *h = hearing_new(id, c);
 	if (h == NULL)
 		return ERR_NO_MEMORY;
 	h->is_push_out = is_push_out;
 	struct stream *s;
 	enum err e = conn_open_stream(c, protocol, 1, &asker_ops, h, &s);
-	if (e != ERR_OK)
+	if (e == ERR_OK)
+		begin(h, s);
+	else
 		free(h);
 	return e;
 }

@@ -3,7 +3,8 @@
  * ping.c - see ping.h
  *
  * The stream outlives a ping that was cancelled or answered until its on_close(): a struct ping is
- * freed there.
+ * freed there. The deadline stands until then: a peer that answers and never closes its side keeps
+ * no stream of ours.
  */
 #include "p2p/protocol/ping.h"
 
@@ -47,7 +48,6 @@ static void finish(struct ping *p, enum err result, nsec_t rtt)
 {
 	ping_done_fn *done = p->done;
 	p->done = NULL;
-	loop_timer_stop(&p->deadline);
 	if (done != NULL)
 		done(p->ctx, result, rtt);
 }
@@ -94,6 +94,7 @@ static void on_close(struct stream *s, enum err why)
 {
 	struct ping *p = stream_user(s);
 	finish(p, why == ERR_OK ? ERR_EOF : why, 0);
+	loop_timer_stop(&p->deadline);
 	free(p);
 }
 
@@ -129,6 +130,5 @@ enum err ping_send(struct conn *c, ping_done_fn *done, void *ctx, struct ping **
 void ping_cancel(struct ping *p)
 {
 	p->done = NULL;
-	loop_timer_stop(&p->deadline);
 	stream_reset(p->stream, ERR_CLOSED);
 }
