@@ -342,6 +342,32 @@ static void test_streams_that_never_negotiate_are_bounded(void **state)
 	leave(&s);
 }
 
+static void note_end(struct stream *s, enum err why)
+{
+	*(enum err *)stream_user(s) = why;
+}
+
+static void test_a_stream_whose_protocol_is_never_agreed_on_ends(void **state)
+{
+	(void)state;
+	struct scene s = begin_proved();
+	static const char *const names[] = {"/any"};
+	static const struct stream_ops ops = {.on_close = note_end};
+	enum err why = ERR_OK;
+	struct stream *stream;
+	assert_ok(conn_open_stream(world_best(s.w, 0, 1), names, 1, &ops, &why, &stream));
+	nsec_t from = sim_now(s.w->sim);
+	while (why == ERR_OK && sim_now(s.w->sim) - from < SEC(20)) {
+		raw_frame(s.r, 2, 1, 0, 7, NULL, 0); /* it lives */
+		world_run(s.w, MSEC(500));
+	}
+	assert_int_equal(why, ERR_TIMEOUT);
+	assert_in_range(sim_now(s.w->sim) - from, NEGOTIATION_TIMEOUT,
+			NEGOTIATION_TIMEOUT + SEC(1));
+	assert_false(s.r->is_over);
+	leave(&s);
+}
+
 /* It proved who it is and then says nothing, not even a pong. */
 static void test_a_proved_peer_that_is_silent_is_given_up(void **state)
 {
@@ -372,6 +398,7 @@ int main(void)
 		cmocka_unit_test(test_a_go_away_ends_the_connection),
 		cmocka_unit_test(test_a_window_that_overflows_ends_the_connection),
 		cmocka_unit_test(test_streams_that_never_negotiate_are_bounded),
+		cmocka_unit_test(test_a_stream_whose_protocol_is_never_agreed_on_ends),
 		cmocka_unit_test(test_a_proved_peer_that_is_silent_is_given_up),
 	};
 	return cmocka_run_group_tests_name("upgrade", tests, NULL, NULL);
