@@ -56,6 +56,22 @@ static void test_two_swarms_connect_and_part(void **state)
 	world_end(w);
 }
 
+/* A ping each way per keepalive, and no conversation about them. */
+static void test_an_idle_connection_is_quiet(void **state)
+{
+	(void)state;
+	struct world *w = world_connected(1, NULL, 0);
+	world_run(w, SEC(30));
+	uint64_t before = info_of(w, 0, 1).stats.tx_bytes;
+	world_run(w, SEC(600));
+	uint64_t sent = info_of(w, 0, 1).stats.tx_bytes - before;
+	const uint64_t record_len = 2 + 12 + 16;
+	assert_in_range(sent, 600 / 20 * record_len, 2 * 600 / 15 * record_len);
+	assert_int_equal(w->swarms[0].n_best, 1);
+	assert_int_equal(w->swarms[0].n_down, 0);
+	world_end(w);
+}
+
 static uint64_t mixed(uint64_t x)
 {
 	x *= 0x9e3779b97f4a7c15u;
@@ -433,6 +449,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_two_swarms_connect_and_part),
+		cmocka_unit_test(test_an_idle_connection_is_quiet),
 		cmocka_unit_test(test_dialling_each_other_ends_in_the_same_one_connection),
 		cmocka_unit_test(test_a_peer_that_starts_last_is_found),
 		cmocka_unit_test(test_demand_shortens_the_wait),
