@@ -193,6 +193,26 @@ static void test_another_peer_at_the_address_is_refused(void **state)
 	world_end(w);
 }
 
+/* Its kernel takes the connection, its process does nothing with it. */
+static void test_a_dialled_peer_that_hangs_is_given_up(void **state)
+{
+	(void)state;
+	struct world *w = world_new(1, 2);
+	struct sock *listener;
+	union netaddr at = kit_netaddr("192.0.2.2", KIT_PORT);
+	assert_ok(loop_tcp_listen(world_loop(w, 1), &at, &listener));
+	world_swarm(w, 0, NULL, 0);
+	world_want(w, 0, 1);
+	world_run(w, UPGRADE_TIMEOUT - MSEC(10));
+	assert_int_equal(swarm_conn_count(w->swarms[0].swarm), 1);
+	assert_int_equal(swarm_get_stats(w->swarms[0].swarm).failed_outbound, 0);
+	world_run(w, MSEC(20));
+	assert_int_equal(swarm_conn_count(w->swarms[0].swarm), 0);
+	assert_int_equal(info_of(w, 0, 1).last_error, ERR_TIMEOUT);
+	sock_close(listener, true);
+	world_end(w);
+}
+
 static void test_nobody_connects_to_itself(void **state)
 {
 	(void)state;
@@ -455,6 +475,7 @@ int main(void)
 		cmocka_unit_test(test_demand_shortens_the_wait),
 		cmocka_unit_test(test_back_off_doubles_within_its_jitter),
 		cmocka_unit_test(test_another_peer_at_the_address_is_refused),
+		cmocka_unit_test(test_a_dialled_peer_that_hangs_is_given_up),
 		cmocka_unit_test(test_nobody_connects_to_itself),
 		cmocka_unit_test(test_unknown_peers_are_gated_and_counted_once),
 		cmocka_unit_test(test_one_peer_gets_its_share_of_connections_only),
