@@ -28,6 +28,10 @@ CLONE_NEWNET = 0x40000000
 MSS = b"\x13/multistream/1.0.0\n\x07/noise\n"
 RSS_BOUND = 8 << 20     # bytes that an attack may leave: buffers that are kept for the next one
 
+# AddressSanitizer keeps freed memory for a while: not so much that it looks like a leak.
+os.environ["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + \
+    ":quarantine_size_mb=1:thread_local_quarantine_size_kb=64"
+
 
 # --- looking at a process
 
@@ -162,7 +166,8 @@ def ip4(source, to, payload=b"x" * 8):
 class Mallory:
     """Holds the key of a peer of `victim`, and a connection of which it sees the plaintext."""
 
-    def __init__(self, host, key, victim):
+    def __init__(self, host, key, victim, identify):
+        self.identify = identify  # what it says of itself; None: nothing
         self.process = subprocess.Popen(
             host.command([os.environ["RUNNEL_ATTACKER"], key, victim.host.addr4, node.PORT,
                           "pipe"]), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -171,7 +176,7 @@ class Mallory:
         self.is_reading = threading.Event()
         self.is_reading.set()
         self.answers_pings = True
-        self.takes_streams = True
+        self.says_no = False    # to all protocols
         self.lock = threading.Lock()
         self.next_stream = 1
         threading.Thread(target=self._read, daemon=True).start()
@@ -203,11 +208,14 @@ class Mallory:
             return
         before = self.bytes_of.get(stream, b"")
         self.bytes_of[stream] = (before + body)[:4096]
-        if stream % 2 == 0 and not before and self.takes_streams:  # what the victim opens
-            proposal = (token("/multistream/1.0.0"), token("/runnel/packet/1.0.0"))
-            if proposal[1] in body:
-                self.say(data(stream, b"".join(proposal) + HELLO, ACK)
-                         + frame(WINDOW, 0, stream, 1 << 30))
+        if self.says_no and stream % 2 == 0:
+            self.say(data(stream, (b"" if before else token("/multistream/1.0.0")) + token("na")))
+        elif stream % 2 == 0 and not before:  # what the victim opens
+            for protocol, answer in (("/runnel/packet/1.0.0", HELLO),
+                                     ("/ipfs/id/1.0.0", self.identify)):
+                if token(protocol) in body and answer is not None:
+                    self.say(data(stream, token("/multistream/1.0.0") + token(protocol) + answer,
+                                  ACK) + frame(WINDOW, 0, stream, 1 << 30))
 
     def say(self, bytes_):
         """False: the connection is closed."""
@@ -246,8 +254,8 @@ class Mallory:
 
 
 @contextlib.contextmanager
-def mallory(host, key, victim):
-    one = Mallory(host, key, victim)
+def mallory(host, key, victim, identify):
+    one = Mallory(host, key, victim, identify)
     try:
         yield one
     finally:
@@ -289,8 +297,8 @@ class Scene:
         assert rss(self.victim) - self.rss < RSS_BOUND, rss(self.victim) - self.rss
         node.down([self.victim, self.bystander])
 
-    def attack(self):
-        return mallory(self.host, self.mallory.key, self.victim)
+    def attack(self, identify=None):
+        return mallory(self.host, self.mallory.key, self.victim, identify)
 
     def is_attacker_connected(self):
         return self.victim.is_connected(self.mallory)
@@ -369,6 +377,11 @@ def test_one_address_has_eight_places(lab):
             assert fds(a) == before + 8
             assert connections(a)["refused_limit"] == 92
             wait_until(lambda: sum(map(is_closed, socks)) == 92, 5, "the others to be closed")
+            # Thousands of refused ones leave no descriptors.
+            for _ in range(30):
+                with crowd(x, a, 100) as more:
+                    wait_until(lambda: all(map(is_closed, more)), 5, "these to be closed")
+            assert fds(a) == before + 8
 
 
 def test_crowd_of_strangers_does_not_lock_a_peer_out(lab):
@@ -601,6 +614,46 @@ def test_small_protocols_have_small_bounds(lab):
         s = m.open("/ipfs/ping/1.0.0", bytes(200000))
         wait_until(lambda: m.is_reset(s), 5, "a ping of 200 KB to be reset")
         assert not m.is_closed() and scene.is_attacker_connected()
+
+
+def test_identify_answers_without_end_cost_their_stream(lab):
+    """9 KB; messages of no length, more than ten; a length that never comes."""
+    with Scene(lab) as scene:
+        for identify in (b"\xff\x7f" + bytes(9000), bytes(20) + os.urandom(8900), b"\xa8\x46" +
+                         b"\x1a\x01a" * 3000):
+            with scene.attack(identify) as m:
+                wait_until(lambda: any(f[1] & RST for f in m.frames), 5, "it to be refused")
+                time.sleep(0.2)
+                assert not m.is_closed() and scene.is_attacker_connected()
+
+
+def test_peer_that_speaks_nothing_does_not_fill_the_log(lab):
+    with Scene(lab) as scene, scene.attack() as m:
+        wait_until(lambda: scene.peer()["protocol"] is not None, 10, "the packet stream")
+        m.says_no = True
+        refused = m.frames.copy()
+        for f in refused:
+            if f[2] % 2 == 0 and f[2] > 0:
+                m.say(frame(WINDOW, RST, f[2], 0))
+        time.sleep(4)
+        lines = scene.victim.process.output().count("speaks none of our packet protocols")
+        assert lines == 1, lines
+        m.says_no = False  # the victim asks again, and finds it can
+        wait_until(lambda: scene.peer()["protocol"] is not None, 10, "the packet stream again")
+
+
+def test_many_connections_of_one_peer_end_as_one(lab):
+    """CONN_PER_PEER_MAX at a time; the newest is used; the older are closed."""
+    with Scene(lab) as scene, contextlib.ExitStack() as stack:
+        for _ in range(3):
+            ms = []
+            for _ in range(4):
+                try:
+                    ms.append(stack.enter_context(scene.attack()))
+                except LabError:
+                    break
+            assert scene.peer()["connections"] <= 4
+        wait_until(lambda: scene.peer()["connections"] == 1, 10, "the newest to be left")
 
 
 # --- a known peer that does not read

@@ -49,6 +49,7 @@ struct uplink {
 	struct frame_reader *reader; /* of what comes back on `stream`; NULL for /vpn/1.0.0 */
 	struct loop_timer retry;
 	struct loop_timer probe;
+	bool has_warned; /* that the peer speaks no packet protocol; we ask on each UPLINK_RETRY */
 	nsec_t down_since; /* no connection; 0: there is one */
 	uint64_t probe_id;
 	nsec_t probe_rtt;

@@ -63,6 +63,7 @@ static void on_open(struct stream *s)
 		stream_close_write(before);
 
 	u->opening = NULL;
+	u->has_warned = false;
 	u->stream = s;
 	u->reader = reader;
 	drop_stale(u);
@@ -113,9 +114,10 @@ static void on_close(struct stream *s, enum err why)
 	struct uplink *u = stream_user(s);
 	if (s == u->opening) {
 		u->opening = NULL;
-		if (why == ERR_NEGOTIATION)
+		if (why == ERR_NEGOTIATION && !u->has_warned)
 			log_warn("the peer speaks none of our packet protocols", "peer=%s",
 				 u->conf->name);
+		u->has_warned = u->has_warned || why == ERR_NEGOTIATION;
 	} else if (s == u->stream) {
 		detach(u);
 	} else {
