@@ -87,8 +87,10 @@ class World:
             wait_until(lambda a=address: self.answers(a), TIMEOUT, f"{address} to answer through the tunnel")
 
     def ping(self, address, *options, count=5, interval=0.05):
-        """From runnel's side through its TUN device; every one has to be answered."""
-        got = self.near.run("ping", "-n", "-c", count, "-i", interval, "-W5", *options, address, check=False)
+        """From runnel's side through its TUN device; every one has to be answered.
+
+        Without -w, ping gives the last answer no longer than the interval: too short for a busy machine."""
+        got = self.near.run("ping", "-n", "-c", count, "-i", interval, "-w10", *options, address, check=False)
         if got.returncode != 0 or f" {count} received" not in got.stdout:
             raise AssertionError(f"ping {' '.join(map(str, options))} {address}:\n{got.stdout}{got.stderr}")
 
@@ -149,7 +151,8 @@ def claim_a_kernel_pings_the_peer_through_tun(w):
         for size in (0, 56, 1000, fits):
             w.ping(address, "-s", size, "-M", "do")
     after = w.peer.stats()
-    equal(after["echo_requests"] - before["echo_requests"], 2 * 4 * 5, "echo requests that the peer saw")
+    seen = after["echo_requests"] - before["echo_requests"]
+    check(seen >= 2 * 4 * 5, f"the peer saw {seen} echo requests") # more, where an answer took long
     equal(after["bad_packets"], before["bad_packets"], "bad packets")
 
 
