@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 
+import flow
 import lab as labs
 import runner
 from lab import LabError, wait_until
@@ -25,9 +26,7 @@ def fails(function):
 
 
 def received(host, address, *args, count=200):
-    out = host.run("ping", "-n", "-q", f"-c{count}", "-i0.002", "-W1", *args, address,
-                   check=False).stdout
-    return int(re.search(r"(\d+) received", out)[1])
+    return flow.received(host, address, count, *args, wait_s=1)
 
 
 def test_hosts_reach_each_other_over_both_families(lab):
