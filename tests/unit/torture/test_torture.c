@@ -2,8 +2,9 @@
 /*
  * The n-th allocation fails, for every n: two swarms, then two nodes, are made on the simulator,
  * connect, carry what they are for, and are closed. One failure may refuse the start, or cost a
- * retry, and no more; where every allocation from the n-th on fails, closing still works. Nothing
- * crashes, hangs or is left behind, which sanitizers see to as well.
+ * retry, and no more; where every allocation from the n-th on fails, closing still works, and so
+ * does all else once there is memory again. Nothing crashes, hangs or is left behind, which
+ * sanitizers see to as well.
  *
  * The simulator's own memory never fails: it stands for the kernel.
  */
@@ -23,6 +24,7 @@
 enum {
 	PORT = 4001,
 	STEPS_MAX = 60, /* seconds of the simulator within which all must work */
+	DROUGHT = 15,   /* seconds without any memory */
 };
 
 /* --- memory that fails ----------------------------------------------------------------------- */
@@ -154,13 +156,19 @@ static bool are_closed(void *ctx)
 	return p->sides[0].is_closed && p->sides[1].is_closed;
 }
 
+enum mode {
+	FAIL_ONCE,
+	FAIL_FOR_A_WHILE, /* DROUGHT */
+	FAIL_TO_THE_END,
+};
+
 /* Start, work, close. `n`: which allocation fails. Returns false when there were fewer. */
-static bool run_once(const struct scenario *scenario, const char *config, size_t n, bool is_lasting)
+static bool run_once(const struct scenario *scenario, const char *config, size_t n, enum mode mode)
 {
 	struct pair p = {.n_pongs = 0};
 	make_pair(&p, config);
 	memory.at = n;
-	memory.is_lasting = is_lasting;
+	memory.is_lasting = mode != FAIL_ONCE;
 	memory.count = 0;
 	memory.is_armed = true;
 
@@ -168,8 +176,10 @@ static bool run_once(const struct scenario *scenario, const char *config, size_t
 	while (started < 2 && scenario->start(&p, started))
 		started++;
 	bool has_worked = false;
-	int steps = is_lasting ? 15 : STEPS_MAX;
+	int steps = mode == FAIL_TO_THE_END ? DROUGHT : STEPS_MAX;
 	for (int i = 0; started == 2 && i < steps && !has_worked; i++) {
+		if (mode == FAIL_FOR_A_WHILE && i == DROUGHT)
+			memory.is_armed = false;
 		sim_run_until(p.sim, sim_now(p.sim) + NSEC_PER_SEC);
 		has_worked = scenario->work(&p);
 	}
@@ -184,9 +194,9 @@ static bool run_once(const struct scenario *scenario, const char *config, size_t
 	memory.is_armed = false;
 
 	if (!has_closed)
-		fail_msg("allocation %zu%s: does not close", n, is_lasting ? " and all after" : "");
-	if (started == 2 && !is_lasting && !has_worked)
-		fail_msg("allocation %zu: never recovered", n);
+		fail_msg("allocation %zu, mode %d: does not close", n, mode);
+	if (started == 2 && mode != FAIL_TO_THE_END && !has_worked)
+		fail_msg("allocation %zu, mode %d: never recovered", n, mode);
 	for (size_t i = 0; i < started; i++)
 		scenario->free(&p.sides[i]);
 	free_pair(&p);
@@ -196,11 +206,13 @@ static bool run_once(const struct scenario *scenario, const char *config, size_t
 static void torture(const struct scenario *scenario, const char *config)
 {
 	size_t n = 1;
-	while (run_once(scenario, config, n, false))
+	while (run_once(scenario, config, n, FAIL_ONCE))
 		n++;
 	assert_in_range(n, 20, 10000); /* it was not the test that stood idle */
-	for (size_t i = 1; i < n; i++)
-		run_once(scenario, config, i, true);
+	for (size_t i = 1; i < n; i++) {
+		run_once(scenario, config, i, FAIL_FOR_A_WHILE);
+		run_once(scenario, config, i, FAIL_TO_THE_END);
+	}
 	print_message("# %zu allocations\n", n - 1);
 }
 
