@@ -109,3 +109,6 @@ enum {
 				* whose SYN comes before TCP's third */
 #define NEGOTIATION_TIMEOUT (10 * NSEC_PER_SEC) /* one stream's protocol; as go, js and rust */
 #define IDENTIFY_TIMEOUT    (5 * NSEC_PER_SEC)  /* as go and js */
+#define CONN_YIELD                                                                       \
+	(1 * NSEC_PER_SEC) /* the way to the muxer takes 4 round trips: who needs longer \
+			    * makes room when all places are taken */

@@ -404,6 +404,24 @@ def test_crowd_of_strangers_does_not_lock_a_peer_out(lab):
     node.down([a, b])
 
 
+def test_silent_crowd_makes_room_for_a_peer_of_whom_no_address_is_known(lab):
+    """Whoever has stood at the door for a second yields, long before the deadline."""
+    a, b, x = node.Node(lab.host("a"), 1), node.Node(lab.host("b"), 2), lab.host("x")
+    a.add_peer(b, dial=False)
+    b.add_peer(a)
+    sources = add_addresses(x, 50)
+    a.start()
+    before = fds(a)
+    with crowd(x, a, 400, sources):
+        wait_until(lambda: connections(a)["accepted"] == 400, 10, "all to be accepted")
+        start = time.monotonic()
+        b.start()
+        b.wait_connected(timeout_s=5)
+        assert fds(a) >= before + 40, "the crowd is gone by now: nothing was tried"
+        assert time.monotonic() - start < 5
+    node.down([a, b])
+
+
 def test_flood_from_one_address_is_paced(lab):
     """No more than a burst and the rate of CONN_RATE_IP4_* are let in to shake hands."""
     a, x = node.Node(lab.host("a"), 1), lab.host("x")

@@ -34,8 +34,10 @@ enum err gate_admit(struct gate *g, const union netaddr *from, bool is_known, un
 {
 	size_t places = is_known ? CONN_TRANSIENT_MAX
 				 : CONN_TRANSIENT_MAX - CONN_TRANSIENT_RESERVED;
-	if (g->n_used >= places || !within_block_limits(g, from))
+	if (!within_block_limits(g, from))
 		return ERR_LIMIT;
+	if (g->n_used >= places)
+		return ERR_FULL;
 	unsigned slot = 0;
 	while (g->slots[slot].is_used)
 		slot++;

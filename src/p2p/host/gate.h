@@ -5,7 +5,8 @@
  * Counts inbound connections that have not proved who they are: in all, and by the block of
  * addresses that one person is likely to hold. The last CONN_TRANSIENT_RESERVED places are for
  * addresses that a configured peer has been seen at: a crowd of strangers does not lock them out.
- * At a bound the connection is closed and counted.
+ * At a bound the connection is closed and counted; but where all places are taken, the swarm may
+ * have the longest one there make room.
  *
  * And how many may come in a time, because shaking hands costs more than asking for it: a token
  * bucket for each block of addresses and one for all strangers together. Blocks share a table of
@@ -38,7 +39,8 @@ struct gate {
 	nsec_t rows[GATE_ROWS][GATE_ROW_LEN];
 };
 
-/* ERR_LIMIT: refuse. Otherwise *ret_slot is taken until gate_release(). */
+/* ERR_FULL: no place is left; ERR_LIMIT: this block of addresses has its share. Otherwise *ret_slot
+ * is taken until gate_release(). */
 MUST_USE enum err gate_admit(struct gate *g, const union netaddr *from, bool is_known,
 			     unsigned *ret_slot);
 /* May one more come from there now? Then it has taken its tokens, otherwise none. ERR_LIMIT: too

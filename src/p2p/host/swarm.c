@@ -54,6 +54,7 @@ struct link {
 	struct peer *peer; /* NULL: a stranger */
 	struct conn *conn;
 	unsigned gate_slot;
+	nsec_t since;    /* it was made */
 	bool is_attempt; /* our dialer waits for it */
 	bool is_open;
 	bool is_refused;         /* and counted as such */
@@ -262,6 +263,7 @@ static struct link *link_new(struct swarm *s, struct peer *p)
 	l->swarm = s;
 	l->peer = p;
 	l->gate_slot = NO_SLOT;
+	l->since = loop_now(s->conf.loop);
 	loop_timer_init(&l->grace, s->conf.loop, on_grace);
 	if (p != NULL)
 		DL_APPEND(p->links, l);
@@ -452,6 +454,23 @@ static bool is_known_address(struct swarm *s, const union netaddr *from)
 	return false;
 }
 
+/* All places are taken: does the stranger that has stood there longest give its own up? Otherwise
+ * a few who say nothing would hold them all, UPGRADE_TIMEOUT each. */
+static bool make_room(struct swarm *s, nsec_t now)
+{
+	struct link *oldest; /* of those that did not make room already */
+	DL_FOREACH (s->strangers, oldest) {
+		if (oldest->gate_slot != NO_SLOT)
+			break;
+	}
+	if (oldest == NULL || nsec_since(now, oldest->since) < CONN_YIELD)
+		return false;
+	s->stats.refused_limit++;
+	leave_gate(oldest);
+	conn_close(oldest->conn, ERR_LIMIT);
+	return true;
+}
+
 /* Who is known is asked only where the answer matters: it is a walk over all peers. */
 static enum err pass_gate(struct swarm *s, const union netaddr *from, unsigned *ret_slot)
 {
@@ -459,6 +478,8 @@ static enum err pass_gate(struct swarm *s, const union netaddr *from, unsigned *
 	bool is_known = false;
 	unsigned slot;
 	enum err e = gate_admit(&s->gate, from, false, &slot);
+	if (e == ERR_FULL && make_room(s, now))
+		e = gate_admit(&s->gate, from, false, &slot);
 	if (e != ERR_OK) {
 		e = gate_admit(&s->gate, from, true, &slot);
 		if (e != ERR_OK)
