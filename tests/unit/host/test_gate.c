@@ -125,7 +125,8 @@ static void test_one_address_does_not_spend_the_tokens_of_others(void **state)
 	(void)state;
 	struct gate *g = gate_new();
 	count_paced(g, "192.0.2.1", 0, 1000, start);
-	assert_int_equal(count_paced(g, "198.51.%2$u.%1$u", 0, 1000, start), 1000);
+	/* but those that share both buckets with it, one in four million each */
+	assert_in_range(count_paced(g, "198.51.%2$u.%1$u", 0, 1000, start), 998, 1000);
 	free(g);
 }
 
@@ -156,8 +157,9 @@ static void test_all_strangers_have_one_bucket_that_known_addresses_pass_by(void
 	}
 	for (int i = 0; i < 2 * CONN_RATE_IP4_BURST; i++)
 		assert_err(gate_pace(g, &a, false, start), ERR_BUSY);
-	/* those refused took no tokens */
-	assert_int_equal(count_paced(g, "192.0.2.1", 0, 1000, start), CONN_RATE_IP4_BURST);
+	/* Those refused took no tokens; of the others a few may share both of its buckets. */
+	assert_in_range(count_paced(g, "192.0.2.1", 0, 1000, start), CONN_RATE_IP4_BURST - 16,
+			CONN_RATE_IP4_BURST);
 	assert_err(gate_pace(g, &a, false, start), ERR_LIMIT);
 	assert_ok(gate_pace(g, &a, false, start + NSEC_PER_SEC));
 	free(g);
