@@ -46,8 +46,7 @@ struct control {
 	struct sockaddr_un at;
 };
 
-/* --- a conversation
- * ------------------------------------------------------------------------------------ */
+/* --- a conversation ------------------------------------------------------------------ */
 
 static void client_free(struct client *c)
 {
@@ -163,7 +162,9 @@ static void read_request(struct client *c)
 		return;
 	}
 	c->request_len += n;
-	if (memchr(c->request, '\n', c->request_len) != NULL) {
+	const char *end = memchr(c->request, '\n', c->request_len);
+	if (end != NULL) {
+		c->request_len = (size_t)(end - c->request); /* what follows is not asked */
 		sock_watch(c->sock, 0, NULL, NULL);
 		obey(c);
 	} else if (c->request_len == sizeof(c->request)) {
@@ -186,8 +187,7 @@ static void on_deadline(struct loop_timer *timer, nsec_t now)
 	client_free(CONTAINER_OF(timer, struct client, deadline));
 }
 
-/* --- the door
- * ---------------------------------------------------------------------------------------------- */
+/* --- the door ------------------------------------------------------------------------ */
 
 static bool may_speak(int fd)
 {

@@ -38,8 +38,7 @@ struct daemon {
 	bool is_stopping;
 };
 
-/* --- events
- * -------------------------------------------------------------------------------------------- */
+/* --- events -------------------------------------------------------------------------- */
 
 static void stop(void *ctx)
 {
@@ -109,8 +108,7 @@ static void on_network_settled(struct loop_timer *timer, nsec_t now)
 		node_network_changed(d->node);
 }
 
-/* --- the ladder up
- * ------------------------------------------------------------------------------------------ */
+/* --- the ladder up ------------------------------------------------------------------- */
 
 static bool load(struct daemon *d)
 {
@@ -304,8 +302,7 @@ static bool climb(struct daemon *d)
 	return true;
 }
 
-/* --- the ladder down: takes any height
- * ------------------------------------------------------------------- */
+/* --- the ladder down: takes any height ----------------------------------------------- */
 
 static void descend(struct daemon *d)
 {

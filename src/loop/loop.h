@@ -37,7 +37,7 @@ union netaddr {
 	struct sockaddr_in6 in6;
 };
 
-/* --- timers: see loop_timer.c ------------------------------------------------------------- */
+/* --- timers: see loop_timer.c -------------------------------------------------------- */
 
 struct loop_timer {
 	void (*fire)(struct loop_timer *timer,
@@ -60,7 +60,7 @@ static inline bool loop_timer_is_set(const struct loop_timer *timer)
 	return timer->at != NSEC_NEVER;
 }
 
-/* --- tasks: work put off to the end of this turn -------------------------------------------- */
+/* --- tasks: work put off to the end of this turn ------------------------------------- */
 
 struct loop_task {
 	void (*run)(struct loop_task *task);
@@ -73,7 +73,7 @@ struct loop_task {
 void loop_defer(struct loop *loop, struct loop_task *task);
 void loop_task_cancel(struct loop_task *task);
 
-/* --- sockets ----------------------------------------------------------------------------- */
+/* --- sockets ------------------------------------------------------------------------- */
 
 enum sock_ready {
 	SOCK_READABLE = 1, /* read (or accept) until ERR_AGAIN; also after a hang-up or an error */
@@ -187,7 +187,7 @@ static inline bool loop_has_tasks(const struct loop *loop)
 	return loop->tasks != NULL;
 }
 
-/* --- the calls, as their users write them ---------------------------------------------------- */
+/* --- the calls, as their users write them -------------------------------------------- */
 
 static inline nsec_t loop_now(struct loop *loop)
 {

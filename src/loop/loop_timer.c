@@ -24,7 +24,7 @@ void loop_init(struct loop *loop, const struct loop_ops *ops)
 	*loop = (struct loop){.ops = ops};
 }
 
-/* --- timers ------------------------------------------------------------------------------- */
+/* --- timers -------------------------------------------------------------------------- */
 
 static bool is_before(const struct loop_timer *a, const struct loop_timer *b)
 {
@@ -154,7 +154,7 @@ void loop_run_timers(struct loop *loop, nsec_t now)
 	}
 }
 
-/* --- tasks -------------------------------------------------------------------------------- */
+/* --- tasks --------------------------------------------------------------------------- */
 
 static void append(struct loop *loop, struct loop_task *task)
 {

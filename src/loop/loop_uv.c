@@ -32,7 +32,7 @@ static struct loop_uv *uv_of(struct loop *loop)
 	return CONTAINER_OF(loop, struct loop_uv, base);
 }
 
-/* --- time and randomness -------------------------------------------------------------------- */
+/* --- time and randomness ------------------------------------------------------------- */
 
 static uint64_t read_clock(clockid_t id)
 {
@@ -75,7 +75,7 @@ static void fill_random(struct loop *loop, void *buf, size_t len)
 	}
 }
 
-/* --- turns -------------------------------------------------------------------------------- */
+/* --- turns --------------------------------------------------------------------------- */
 
 /* before_wait() looks at the heap and the tasks itself, once a turn. */
 static void arm(struct loop *loop, nsec_t at)
@@ -164,7 +164,7 @@ static enum err run(struct loop *loop)
 	return ERR_OK;
 }
 
-/* --- life ---------------------------------------------------------------------------------- */
+/* --- life ---------------------------------------------------------------------------- */
 
 static void close_handle(uv_handle_t *handle, void *ctx)
 {

@@ -32,7 +32,7 @@ void sim_end_finish(struct sim_end *end, enum err error)
 	sim_stream_changed(end);
 }
 
-/* --- life ---------------------------------------------------------------------------------- */
+/* --- life ---------------------------------------------------------------------------- */
 
 /* It may wait in vain for a FIN: Linux gives up on that after a minute, we where the other end is
  * over already. */
@@ -91,7 +91,7 @@ void sim_end_abandon(struct sim_end *end, bool abort)
 	sim_conn_settle(end->conn);
 }
 
-/* --- handshake ------------------------------------------------------------------------------ */
+/* --- handshake ----------------------------------------------------------------------- */
 
 static void retry_handshake(struct sim_end *end)
 {

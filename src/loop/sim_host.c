@@ -12,7 +12,7 @@
 #include "base/util.h"
 #include "loop/sim_internal.h"
 
-/* --- a host's loop -------------------------------------------------------------------------- */
+/* --- a host's loop ------------------------------------------------------------------- */
 
 static nsec_t now(struct loop *loop)
 {
@@ -104,7 +104,7 @@ static const struct loop_ops host_ops = {
 	.free = free_loop,
 };
 
-/* --- hosts and addresses --------------------------------------------------------------------- */
+/* --- hosts and addresses ------------------------------------------------------------- */
 
 bool sim_addr_parse(const char *ip, union netaddr *ret)
 {
@@ -210,7 +210,7 @@ void sim_host_free(struct sim_host *host)
 	free(host);
 }
 
-/* --- paths --------------------------------------------------------------------------------- */
+/* --- paths --------------------------------------------------------------------------- */
 
 static void reserve_links(struct sim_host *host, uint64_t id)
 {

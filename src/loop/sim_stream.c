@@ -39,7 +39,7 @@ void sim_stream_changed(struct sim_end *end)
 		sim_sock_update(&end->sock->base);
 }
 
-/* --- the buffer ------------------------------------------------------------------------------ */
+/* --- the buffer ---------------------------------------------------------------------- */
 
 static void reserve(struct sim_bytes *b, size_t n)
 {
@@ -77,7 +77,7 @@ static void take(struct sim_bytes *b, void *p, size_t n)
 	}
 }
 
-/* --- sending -------------------------------------------------------------------------------- */
+/* --- sending ------------------------------------------------------------------------- */
 
 static nsec_t user_timeout(const struct sim_end *end)
 {
@@ -219,7 +219,7 @@ void sim_stream_on_ack(struct sim_end *end, const struct sim_segment *segment)
 	sim_stream_transmit(end);
 }
 
-/* --- receiving ------------------------------------------------------------------------------- */
+/* --- receiving ----------------------------------------------------------------------- */
 
 static size_t readable(const struct sim_end *end)
 {
@@ -247,7 +247,7 @@ void sim_stream_on_data(struct sim_end *end, const struct sim_segment *segment)
 	sim_stream_changed(end);
 }
 
-/* --- the socket ------------------------------------------------------------------------------ */
+/* --- the socket ---------------------------------------------------------------------- */
 
 static struct sim_end *end_of(struct sim_sock *sock)
 {

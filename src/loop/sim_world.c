@@ -29,7 +29,7 @@ void *sim_alloc(size_t size)
 	return p;
 }
 
-/* --- randomness and trace ------------------------------------------------------------------- */
+/* --- randomness and trace ------------------------------------------------------------ */
 
 /* splitmix64: its mixing step, and the generator. */
 uint64_t sim_mix(uint64_t x)
@@ -92,7 +92,7 @@ void sim_set_trace(struct sim *sim, void (*fn)(void *ctx, const char *line), voi
 	sim->trace_ctx = ctx;
 }
 
-/* --- turns -------------------------------------------------------------------------------- */
+/* --- turns --------------------------------------------------------------------------- */
 
 void sim_make_runnable(struct sim_host *host)
 {
@@ -191,7 +191,7 @@ nsec_t sim_now(const struct sim *sim)
 	return sim->now;
 }
 
-/* --- life ---------------------------------------------------------------------------------- */
+/* --- life ---------------------------------------------------------------------------- */
 
 /* step() looks at the heap itself. */
 static void arm_world(struct loop *loop, nsec_t at)

@@ -55,7 +55,7 @@ static struct loop_uv *loop_of(struct uv_sock *s)
 	return CONTAINER_OF(s->base.loop, struct loop_uv, base);
 }
 
-/* --- watching ------------------------------------------------------------------------------- */
+/* --- watching ------------------------------------------------------------------------ */
 
 static void on_ready(uv_poll_t *poll, int status, int events);
 
@@ -99,7 +99,7 @@ void uv_sock_watch(struct sock *sock, unsigned want, sock_ready_fn *fn, void *ct
 	poll_for(s, s->want);
 }
 
-/* --- life ---------------------------------------------------------------------------------- */
+/* --- life ---------------------------------------------------------------------------- */
 
 /* Takes fd on success. */
 static enum err sock_new(struct loop *loop, int fd, enum kind kind, struct uv_sock **ret_sock)
@@ -163,7 +163,7 @@ enum err uv_adopt_fd(struct loop *loop, int fd, struct sock **ret_sock)
 	return err;
 }
 
-/* --- TCP ------------------------------------------------------------------------------------ */
+/* --- TCP ----------------------------------------------------------------------------- */
 
 static socklen_t length_of(const union netaddr *addr)
 {
@@ -310,7 +310,7 @@ enum err uv_tcp_accept(struct sock *listener, const struct tcp_opts *opts, struc
 	return ERR_OK;
 }
 
-/* --- bytes ---------------------------------------------------------------------------------- */
+/* --- bytes --------------------------------------------------------------------------- */
 
 enum err uv_sock_read(struct sock *sock, void *buf, size_t cap, size_t *ret_n)
 {

@@ -22,7 +22,7 @@ enum {
 		256, /* bytes of room in a record below which no further data frame is begun */
 };
 
-/* --- in ------------------------------------------------------------------------------------- */
+/* --- in ------------------------------------------------------------------------------ */
 
 static void handle_event(struct conn *c, const struct yamux_event *ev)
 {
@@ -158,7 +158,7 @@ void conn_io_readable(struct conn *c)
 	conn_flush_later(c);
 }
 
-/* --- out ------------------------------------------------------------------------------------ */
+/* --- out ----------------------------------------------------------------------------- */
 
 /* One data frame of the stream whose turn it is. */
 static void put_frame(struct conn *c, struct wbuf *out)

@@ -55,7 +55,7 @@ void gate_release(struct gate *g, unsigned slot)
 	g->n_used--;
 }
 
-/* --- rates ----------------------------------------------------------------------------------- */
+/* --- rates --------------------------------------------------------------------------- */
 
 struct rate {
 	nsec_t interval; /* between tokens */

@@ -16,7 +16,7 @@
 
 static const struct stream_ops no_ops;
 
-/* --- life ------------------------------------------------------------------------------------- */
+/* --- life ---------------------------------------------------------------------------- */
 
 static void on_deadline(struct loop_timer *timer, nsec_t now)
 {
@@ -113,8 +113,7 @@ static void check_finished(struct stream *s)
 		die(s, ERR_OK);
 }
 
-/* --- ready list: circular, conn->ready is whose turn it is -------------------------------------
- */
+/* --- ready list: circular, conn->ready is whose turn it is --------------------------- */
 
 static void make_ready(struct stream *s)
 {
@@ -151,8 +150,7 @@ void stream_unready(struct stream *s)
 		c->ready = s->ready_next;
 }
 
-/* --- negotiation -------------------------------------------------------------------------------
- */
+/* --- negotiation --------------------------------------------------------------------- */
 
 static int match_protocol(void *ctx, struct span name)
 {
@@ -217,11 +215,10 @@ static enum err negotiate(struct stream *s, struct span *data)
 		span_skip(data, used > had ? used - had : 0);
 		if (e != ERR_AGAIN)
 			return e;
-	} else {
-		e = mss_feed(s->mss, data);
-		if (e != ERR_AGAIN)
-			return e;
 	}
+	e = mss_feed(s->mss, data);
+	if (e != ERR_AGAIN)
+		return e;
 	if (data->len > 0) {
 		if (data->len > (size_t)MSS_TOKEN_LEN_MAX + 2)
 			return ERR_TOO_LONG;
@@ -293,8 +290,7 @@ enum err conn_open_stream(struct conn *c, const char *const *protocols, size_t n
 	return ERR_OK;
 }
 
-/* --- in ------------------------------------------------------------------------------------------
- */
+/* --- in ------------------------------------------------------------------------------ */
 
 void stream_input(struct stream *s, struct span data)
 {
@@ -328,8 +324,7 @@ void stream_input_reset(struct stream *s)
 	die(s, ERR_RESET);
 }
 
-/* --- out -----------------------------------------------------------------------------------------
- */
+/* --- out ----------------------------------------------------------------------------- */
 
 size_t stream_output(struct stream *s, uint8_t *buf, size_t cap)
 {

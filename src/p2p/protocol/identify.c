@@ -14,8 +14,7 @@
 #include "p2p/host/netaddr.h"
 #include "wire/varint.h"
 
-/* --- what we say
- * ------------------------------------------------------------------------------------- */
+/* --- what we say --------------------------------------------------------------------- */
 
 static void list_addresses(struct conn *c, struct multiaddr_list *list)
 {
@@ -81,8 +80,7 @@ const struct stream_ops identify_responder_ops = {
 	.on_open = answer,
 };
 
-/* --- what they say
- * ----------------------------------------------------------------------------------- */
+/* --- what they say ------------------------------------------------------------------- */
 
 /* An answer, or a push, while it comes in. */
 struct hearing {

@@ -16,8 +16,7 @@ enum {
 	PING_LEN = 32, /* bytes; the spec */
 };
 
-/* --- responder
- * ------------------------------------------------------------------------------------ */
+/* --- responder ----------------------------------------------------------------------- */
 
 static void echo(struct stream *s, struct span data)
 {
@@ -31,8 +30,7 @@ const struct stream_ops ping_responder_ops = {
 	.on_eof = stream_close_write,
 };
 
-/* --- requester
- * ------------------------------------------------------------------------------------ */
+/* --- requester ----------------------------------------------------------------------- */
 
 struct ping {
 	struct stream *stream;

@@ -44,7 +44,7 @@ void channel_deinit(struct channel *c)
 		;
 }
 
-/* --- the stream's life ----------------------------------------------------------------------- */
+/* --- the stream's life --------------------------------------------------------------- */
 
 void channel_attach(struct channel *c, const struct frame_hello *own)
 {
@@ -91,7 +91,7 @@ void channel_reset_to_frame_boundary(struct channel *c)
 	c->state = CHANNEL_DETACHED;
 }
 
-/* --- in -------------------------------------------------------------------------------------- */
+/* --- in ------------------------------------------------------------------------------ */
 
 size_t channel_mtu(const struct channel *c)
 {
@@ -159,7 +159,7 @@ enum err channel_put_probe(struct channel *c, enum frame_type type, const struct
 	return channel_put_control(c, wbuf_view(&out));
 }
 
-/* --- out ------------------------------------------------------------------------------------- */
+/* --- out ----------------------------------------------------------------------------- */
 
 /* Does the head have to wait for the peer to say whether it takes it? */
 static bool head_waits(const struct channel *c)

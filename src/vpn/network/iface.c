@@ -33,8 +33,7 @@ struct iface {
 	size_t n_addresses; /* that the device has */
 };
 
-/* --- what can be said before anything is touched -----------------------------------------------
- */
+/* --- what can be said before anything is touched ------------------------------------- */
 
 static enum err check_prefix(const struct ip_prefix *prefix, unsigned mtu, struct iface_error *why)
 {
@@ -65,7 +64,7 @@ static enum err check_conf(const struct iface_conf *conf, struct iface_error *wh
 	return e;
 }
 
-/* --- the steps up -------------------------------------------------------------------------- */
+/* --- the steps up -------------------------------------------------------------------- */
 
 static enum err open_device(struct iface *iface, struct iface_error *why)
 {
@@ -165,7 +164,7 @@ enum err iface_up(const struct iface_conf *conf, struct iface **ret_iface, struc
 	return ERR_OK;
 }
 
-/* --- routes --------------------------------------------------------------------------------- */
+/* --- routes -------------------------------------------------------------------------- */
 
 /* Does the kernel's own route of an address lead there? It does so in the main table only. */
 static bool is_covered(const struct iface *iface, const struct ip_prefix *dst)
@@ -245,7 +244,7 @@ enum err iface_route_remove(struct iface *iface, const struct ip_prefix *dst,
 	return e == ERR_NOT_FOUND ? ERR_OK : e;
 }
 
-/* --- the rest -------------------------------------------------------------------------------- */
+/* --- the rest ------------------------------------------------------------------------ */
 
 int iface_steal_fd(struct iface *iface)
 {

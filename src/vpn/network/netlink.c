@@ -165,7 +165,7 @@ enum err netlink_error(const struct netlink *nl, struct iface_error *why, int er
 	return iface_error_errno(why, errnum, "%s", what);
 }
 
-/* --- addresses in attributes ------------------------------------------------------------------ */
+/* --- addresses in attributes --------------------------------------------------------- */
 
 uint8_t netlink_family(const struct ip_addr *addr)
 {

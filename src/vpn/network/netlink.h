@@ -37,7 +37,7 @@ MUST_USE enum err netlink_open(struct netlink **ret_nl, struct iface_error *why)
 /* Takes NULL; returns NULL. */
 struct netlink *netlink_close(struct netlink *nl);
 
-/* --- links ------------------------------------------------------------------------------- */
+/* --- links --------------------------------------------------------------------------- */
 
 struct netlink_link {
 	unsigned index; /* never 0 */
@@ -67,7 +67,7 @@ MUST_USE enum err netlink_link_set_txqueuelen(struct netlink *nl, unsigned index
 MUST_USE enum err netlink_link_no_linklocal(struct netlink *nl, unsigned index,
 					    struct iface_error *why);
 
-/* --- addresses ----------------------------------------------------------------------------- */
+/* --- addresses ----------------------------------------------------------------------- */
 
 struct netlink_addr {
 	unsigned index;        /* of the link */
@@ -92,7 +92,7 @@ typedef bool netlink_addr_fn(void *ctx, const struct netlink_addr *addr);
 MUST_USE enum err netlink_addr_list(struct netlink *nl, unsigned index, netlink_addr_fn *fn,
 				    void *ctx, struct iface_error *why);
 
-/* --- routes -------------------------------------------------------------------------------- */
+/* --- routes -------------------------------------------------------------------------- */
 
 struct netlink_route {
 	struct ip_prefix dst; /* host bits are ignored */

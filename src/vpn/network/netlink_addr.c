@@ -50,7 +50,7 @@ enum err netlink_addr_remove(struct netlink *nl, unsigned index, const struct ip
 	return errnum == EADDRNOTAVAIL ? ERR_NOT_FOUND : e;
 }
 
-/* --- the list ------------------------------------------------------------------------------ */
+/* --- the list ------------------------------------------------------------------------ */
 
 struct walk {
 	unsigned index;

@@ -58,7 +58,7 @@ enum err netlink_route_remove(struct netlink *nl, const struct netlink_route *ro
 			     ip_prefix_format(&route->dst, text));
 }
 
-/* --- the list ------------------------------------------------------------------------------ */
+/* --- the list ------------------------------------------------------------------------ */
 
 struct walk {
 	unsigned index;

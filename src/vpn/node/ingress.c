@@ -86,8 +86,7 @@ static void break_stream(struct stream *s, enum err why)
 	stream_reset(s, why);
 }
 
-/* --- opening
- * --------------------------------------------------------------------------------------------- */
+/* --- opening ------------------------------------------------------------------------- */
 
 /* A downlink for the peer of this stream, or NULL: reset. */
 static struct downlink *downlink_new(struct stream *s)

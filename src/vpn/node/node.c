@@ -12,8 +12,7 @@
 #include "p2p/protocol/ping.h"
 #include "vpn/node/node_internal.h"
 
-/* --- what the swarm asks and tells
- * -------------------------------------------------------------------- */
+/* --- what the swarm asks and tells --------------------------------------------------- */
 
 static struct uplink *find_uplink(struct node *n, const struct peer_id *id)
 {
@@ -277,8 +276,7 @@ void node_network_changed(struct node *n)
 	}
 }
 
-/* --- for people
- * --------------------------------------------------------------------------------------------- */
+/* --- for people ---------------------------------------------------------------------- */
 
 size_t node_peer_count(const struct node *n)
 {

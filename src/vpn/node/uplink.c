@@ -23,8 +23,7 @@ static nsec_t now_of(const struct uplink *u)
 
 static void open_stream(struct uplink *u, struct conn *c);
 
-/* --- the stream
- * ------------------------------------------------------------------------------------ */
+/* --- the stream ---------------------------------------------------------------------- */
 
 /* Packets that waited too long for a connection are of no use any more. */
 static void drop_stale(struct uplink *u)
@@ -172,8 +171,7 @@ static void on_probe(struct loop_timer *timer, nsec_t now)
 	loop_timer_set(&u->probe, nsec_add(now, PROBE_INTERVAL));
 }
 
-/* --- the peer
- * ----------------------------------------------------------------------------------------- */
+/* --- the peer ------------------------------------------------------------------------ */
 
 void uplink_init(struct uplink *u, struct node *n, uint32_t index)
 {

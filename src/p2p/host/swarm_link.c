@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* swarm_link.c - a connection's place in the swarm: from stranger or attempt to a link of its peer
+ */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "p2p/host/swarm_internal.h"
+
+static void on_grace(struct loop_timer *timer, nsec_t now)
+{
+	(void)now;
+	struct link *l = CONTAINER_OF(timer, struct link, grace);
+	if (l->peer->best == l)
+		return;
+	l->swarm->stats.superseded++;
+	conn_close(l->conn, ERR_SUPERSEDED);
+}
+
+struct link *link_new(struct swarm *s, struct peer *p)
+{
+	struct link *l = calloc(1, sizeof(*l));
+	if (l == NULL)
+		return NULL;
+	l->swarm = s;
+	l->peer = p;
+	l->gate_slot = NO_SLOT;
+	l->since = loop_now(s->conf.loop);
+	loop_timer_init(&l->grace, s->conf.loop, on_grace);
+	if (p != NULL)
+		DL_APPEND(p->links, l);
+	else
+		DL_APPEND(s->strangers, l);
+	s->n_conns++;
+	return l;
+}
+
+void link_leave_gate(struct link *l)
+{
+	if (l->gate_slot != NO_SLOT)
+		gate_release(&l->swarm->gate, l->gate_slot);
+	l->gate_slot = NO_SLOT;
+}
+
+struct link *link_free(struct link *l)
+{
+	struct swarm *s = l->swarm;
+	link_leave_gate(l);
+	loop_timer_stop(&l->grace);
+	if (l->peer != NULL)
+		DL_DELETE(l->peer->links, l);
+	else
+		DL_DELETE(s->strangers, l);
+	s->n_conns--;
+	free(l);
+	return NULL;
+}
+
+/* A stranger proved who it is: it becomes a link of its peer. */
+static enum err introduce(struct link *l, const struct peer_id *id)
+{
+	struct swarm *s = l->swarm;
+	struct peer *p = peer_find(s, id);
+	if (p == NULL)
+		p = peer_new(s, id);
+	if (p == NULL)
+		return ERR_NO_MEMORY;
+	DL_DELETE(s->strangers, l);
+	DL_APPEND(p->links, l);
+	l->peer = p;
+	link_leave_gate(l);
+	return ERR_OK;
+}
+
+static size_t count_proved(const struct peer *p)
+{
+	size_t n = 0;
+	const struct link *l;
+	DL_FOREACH (p->links, l)
+		n += !l->is_attempt;
+	return n;
+}
+
+enum err link_on_secured(struct conn *c)
+{
+	struct link *l = conn_owner(c);
+	struct swarm *s = l->swarm;
+	const struct peer_id *id = conn_peer(c);
+	if (s->is_closing)
+		return ERR_CLOSED;
+	if (l->peer != NULL)
+		return ERR_OK; /* we dialled it, and it is who we meant */
+	if (!s->conf.events->is_allowed(s->conf.ctx, id)) {
+		s->stats.refused_gated++;
+		l->is_refused = true;
+		return ERR_GATED;
+	}
+	enum err e = introduce(l, id);
+	if (e == ERR_OK && count_proved(l->peer) > CONN_PER_PEER_MAX) {
+		s->stats.refused_limit++;
+		l->is_refused = true;
+		e = ERR_LIMIT;
+	}
+	return e;
+}
+
+void link_on_open(struct conn *c)
+{
+	struct link *l = conn_owner(c);
+	struct peer *p = l->peer;
+	l->is_open = true;
+	p->n_open++;
+	l->swarm->stats.opened++;
+	if (l->is_attempt) {
+		l->is_attempt = false;
+		p->last_good = *conn_remote(c);
+	}
+	dialer_connected(&p->dialer);
+	peer_close_attempts(p);
+	peer_choose_best(p);
+	if (p->best != l && !loop_timer_is_set(&l->grace))
+		loop_timer_set(&l->grace, nsec_add(loop_now(l->swarm->conf.loop), SWARM_GRACE));
+}
+
+static nsec_t age(const struct conn *c)
+{
+	return nsec_since(loop_now(conn_loop(c)), conn_opened_at(c));
+}
+
+void link_on_suspect(struct conn *c)
+{
+	struct link *l = conn_owner(c);
+	peer_choose_best(l->peer);
+	if (peer_needs_dialling(l->peer)) {
+		dialer_lost(&l->peer->dialer, age(c), ERR_TIMEOUT);
+		dialer_start(&l->peer->dialer);
+	}
+}
+
+/* An open connection of this peer is gone. */
+static void lose(struct peer *p, nsec_t lived, enum err why)
+{
+	struct swarm *s = p->swarm;
+	p->n_open--;
+	peer_choose_best(p);
+	if (p->best != NULL || !p->is_up)
+		return;
+	p->is_up = false;
+	dialer_lost(&p->dialer, lived, why);
+	s->conf.events->on_down(s->conf.ctx, &p->id, why);
+}
+
+void link_on_close(struct conn *c, enum err why)
+{
+	struct link *l = conn_owner(c);
+	struct swarm *s = l->swarm;
+	struct peer *p = l->peer;
+	bool was_open = l->is_open, was_attempt = l->is_attempt;
+	if (was_open)
+		s->stats.closed++;
+	else if (conn_is_outbound(c))
+		s->stats.failed_outbound++;
+	else if (!l->is_refused)
+		s->stats.failed_inbound++;
+	log_debug("connection closed", "why=%s open=%d outbound=%d", err_name(why), was_open,
+		  conn_is_outbound(c));
+	nsec_t lived = age(c);
+	if (p != NULL && p->best == l)
+		p->best = NULL;
+	link_free(l);
+
+	if (p != NULL) {
+		if (was_open)
+			lose(p, lived, why);
+		if (was_attempt)
+			dialer_failed(&p->dialer, why);
+		else if (peer_needs_dialling(p))
+			dialer_start(&p->dialer);
+		peer_release(p);
+	}
+	swarm_check_closed(s);
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* swarm_peer.c - a peer: its addresses, its dialler, and which of its connections is the best; see
+ * swarm.h for that rule, which both ends must apply alike */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "p2p/host/swarm_internal.h"
+
+struct peer *peer_find(struct swarm *s, const struct peer_id *id)
+{
+	struct peer *p;
+	HASH_FIND(hh, s->peers, id->bytes, id->len, p);
+	return p;
+}
+
+size_t peer_list_addresses(void *ctx, struct multiaddr ret_addrs[DIAL_ADDRS_MAX])
+{
+	struct peer *p = ctx;
+	size_t n = 0;
+	if (p->last_good.sa.sa_family != 0)
+		netaddr_to_multiaddr(&p->last_good, &ret_addrs[n++]);
+	for (size_t i = 0; i < p->n_configured && n < DIAL_ADDRS_MAX; i++)
+		ret_addrs[n++] = p->configured[i];
+	for (size_t i = 0; i < p->n_learned && n < DIAL_ADDRS_MAX; i++)
+		ret_addrs[n++] = p->learned[i];
+	return n;
+}
+
+static enum err connect_to(void *ctx, const union netaddr *to)
+{
+	struct peer *p = ctx;
+	struct swarm *s = p->swarm;
+	if (!swarm_is_underlay(s, to))
+		return ERR_UNREACHABLE;
+	if (s->n_conns >= CONN_MAX)
+		return ERR_LIMIT;
+	struct link *l = link_new(s, p);
+	if (l == NULL)
+		return ERR_NO_MEMORY;
+	l->is_attempt = true;
+	enum err e = conn_dial(&s->env, to, &s->conf.tcp, &p->id, l, &l->conn);
+	if (e != ERR_OK)
+		link_free(l);
+	return e;
+}
+
+static const struct dialer_ops dialer_ops = {
+	.addresses = peer_list_addresses,
+	.connect = connect_to,
+};
+
+struct peer *peer_new(struct swarm *s, const struct peer_id *id)
+{
+	struct peer *p = calloc(1, sizeof(*p));
+	if (p == NULL)
+		return NULL;
+	p->id = *id;
+	p->swarm = s;
+	dialer_init(&p->dialer, s->conf.loop, &dialer_ops, p);
+	HASH_ADD(hh, s->peers, id.bytes, p->id.len, p);
+	if (p->hh.tbl == NULL) {
+		free(p);
+		return NULL;
+	}
+	return p;
+}
+
+void peer_free(struct peer *p)
+{
+	assert(p->links == NULL);
+	dialer_deinit(&p->dialer);
+	HASH_DEL(p->swarm->peers, p);
+	free(p->configured);
+	free(p->learned);
+	free(p);
+}
+
+void peer_release(struct peer *p)
+{
+	if (!p->is_wanted && p->links == NULL)
+		peer_free(p);
+}
+
+/* Did the side with the smaller Peer ID dial this connection? */
+static bool is_dialled_by_smaller(const struct link *l)
+{
+	const struct peer_id *ours = identity_peer_id(l->swarm->conf.identity);
+	bool we_are_smaller = peer_id_compare(ours, &l->peer->id) < 0;
+	return conn_is_outbound(l->conn) == we_are_smaller;
+}
+
+static bool is_better(const struct link *a, const struct link *b)
+{
+	bool a_suspect = conn_is_suspect(a->conn), b_suspect = conn_is_suspect(b->conn);
+	if (a_suspect != b_suspect)
+		return b_suspect;
+
+	nsec_t at_a = conn_opened_at(a->conn), at_b = conn_opened_at(b->conn);
+	nsec_t apart = at_a > at_b ? at_a - at_b : at_b - at_a;
+	if (conn_is_outbound(a->conn) != conn_is_outbound(b->conn) && apart < SWARM_SAME_TIME)
+		return is_dialled_by_smaller(a);
+	return at_a > at_b;
+}
+
+/* Attempts that are not needed any more. */
+void peer_close_attempts(struct peer *p)
+{
+	struct link *l;
+	DL_FOREACH (p->links, l) {
+		if (l->is_attempt)
+			conn_close(l->conn, ERR_SUPERSEDED);
+	}
+}
+
+/* Not one that is closing, of which we have not been told yet. */
+static bool is_usable(const struct link *l)
+{
+	return l->is_open && conn_get_state(l->conn) == CONN_OPEN;
+}
+
+void peer_choose_best(struct peer *p)
+{
+	struct swarm *s = p->swarm;
+	struct link *best = NULL, *l;
+	DL_FOREACH (p->links, l) {
+		if (is_usable(l) && (best == NULL || is_better(l, best)))
+			best = l;
+	}
+	if (best == p->best)
+		return;
+	p->best = best;
+	if (best == NULL)
+		return;
+	DL_FOREACH (p->links, l) {
+		if (l->is_open && l != best && !loop_timer_is_set(&l->grace))
+			loop_timer_set(&l->grace, nsec_add(loop_now(s->conf.loop), SWARM_GRACE));
+	}
+	loop_timer_stop(&best->grace);
+	p->is_up = true;
+	s->conf.events->on_best(s->conf.ctx, &p->id, best->conn);
+}
+
+bool peer_needs_dialling(const struct peer *p)
+{
+	return p->is_wanted && !p->swarm->is_closing &&
+	       (p->best == NULL || conn_is_suspect(p->best->conn));
+}
