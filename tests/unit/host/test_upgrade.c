@@ -5,6 +5,7 @@
  */
 #include "base/util.h"
 #include "unit/host/raw_peer.h"
+#include "wire/varint.h"
 
 #define MUXER "/yamux/1.0.0"
 
@@ -321,6 +322,39 @@ static void test_a_window_that_overflows_ends_the_connection(void **state)
 	assert_ended(&s, s.w->swarms[0].why_down);
 }
 
+/* The header of a stream in two frames, the second with 2 KB of proposals behind it. */
+static void test_a_cut_token_loses_nothing_behind_it(void **state)
+{
+	(void)state;
+	enum {
+		PROPOSALS = 10,
+		NAME_LEN = 200,
+		CUT = 5
+	};
+	uint8_t bytes[4096];
+	struct wbuf out = wbuf_of(bytes, sizeof(bytes));
+	wbuf_put(&out, span_str("\x13/multistream/1.0.0\n"));
+	for (int i = 0; i < PROPOSALS; i++) {
+		wbuf_put_uvarint(&out, NAME_LEN + 1);
+		wbuf_put_u8(&out, '/');
+		for (int j = 1; j < NAME_LEN; j++)
+			wbuf_put_u8(&out, 'x');
+		wbuf_put_u8(&out, '\n');
+	}
+	assert_ok(wbuf_check(&out));
+
+	struct scene s = begin_proved();
+	raw_frame(s.r, 0, 1, 1, CUT, bytes, CUT);
+	raw_frame(s.r, 0, 0, 1, (uint32_t)(out.len - CUT), bytes + CUT, out.len - CUT);
+	world_run(s.w, MSEC(50));
+	raw_open(s.r);
+	int n_declined = 0;
+	for (size_t at = 0; at + 4 <= s.r->plain_len; at++)
+		n_declined += memcmp(s.r->plain + at, "\x03na\n", 4) == 0;
+	assert_int_equal(n_declined, PROPOSALS);
+	leave(&s);
+}
+
 /* Streams beyond the negotiation limit are reset, the connection stays. */
 static void test_streams_that_never_negotiate_are_bounded(void **state)
 {
@@ -397,6 +431,7 @@ int main(void)
 		cmocka_unit_test(test_a_broken_frame_ends_the_connection_with_a_go_away),
 		cmocka_unit_test(test_a_go_away_ends_the_connection),
 		cmocka_unit_test(test_a_window_that_overflows_ends_the_connection),
+		cmocka_unit_test(test_a_cut_token_loses_nothing_behind_it),
 		cmocka_unit_test(test_streams_that_never_negotiate_are_bounded),
 		cmocka_unit_test(test_a_stream_whose_protocol_is_never_agreed_on_ends),
 		cmocka_unit_test(test_a_proved_peer_that_is_silent_is_given_up),
