@@ -119,11 +119,17 @@ static void name_twice(struct checker *c, const struct entry *first, const struc
 	      again->peer, first->mark.line);
 }
 
+static struct ip_prefix prefix_of(const struct entry *entry)
+{
+	struct ip_prefix prefix;
+	memcpy(&prefix, entry->key.p, sizeof(prefix));
+	return prefix;
+}
+
 static void prefix_twice(struct checker *c, const struct entry *first, const struct entry *again)
 {
 	char text[IP_PREFIX_TEXT_MAX];
-	struct ip_prefix prefix;
-	memcpy(&prefix, again->key.p, sizeof(prefix));
+	const struct ip_prefix prefix = prefix_of(again);
 	ip_prefix_format(&prefix, text);
 	if (first->peer == again->peer)
 		FAULT(c, again->mark, "peers[%zu].allowed_ips: %s is given twice, first in line %u",
@@ -216,6 +222,26 @@ static void check_allowed_ips(struct checker *c)
 	find_twice(c, &c->prefixes, prefix_twice);
 }
 
+/* The entry of just this prefix; NULL if there is none. */
+static const struct entry *find_prefix(const struct checker *c, const struct ip_prefix *prefix)
+{
+	struct span wanted = span_of(prefix, sizeof(*prefix));
+	size_t from = 0;
+	size_t to = c->prefixes.len;
+	while (from < to) {
+		size_t middle = from + (to - from) / 2;
+		const struct entry *entry = &c->prefixes.items[middle];
+		int order = compare_keys(wanted, entry->key);
+		if (order == 0)
+			return entry;
+		if (order < 0)
+			to = middle;
+		else
+			from = middle + 1;
+	}
+	return NULL;
+}
+
 /* The longest allowed prefix that holds the address; NULL if none does. */
 static const struct entry *find_holder(const struct checker *c, const struct ip_addr *ip)
 {
@@ -224,22 +250,38 @@ static const struct entry *find_holder(const struct checker *c, const struct ip_
 			continue;
 		struct ip_prefix prefix = {.addr = *ip, .len = (uint8_t)len};
 		prefix = ip_prefix_network(&prefix);
-		struct entry wanted = {.key = span_of(&prefix, sizeof(prefix))};
-		size_t from = 0;
-		size_t to = c->prefixes.len;
-		while (from < to) {
-			size_t middle = from + (to - from) / 2;
-			const struct entry *entry = &c->prefixes.items[middle];
-			int order = compare_keys(wanted.key, entry->key);
-			if (order == 0)
-				return entry;
-			if (order < 0)
-				to = middle;
-			else
-				from = middle + 1;
-		}
+		const struct entry *entry = find_prefix(c, &prefix);
+		if (entry != NULL)
+			return entry;
 	}
 	return NULL;
+}
+
+/* Is every address of the family in this prefix, or in it and its other half, as in 0.0.0.0/1 and
+ * 128.0.0.0/1? */
+static bool is_default(const struct checker *c, const struct ip_prefix *prefix)
+{
+	struct ip_prefix other = *prefix;
+	other.addr.bytes[0] ^= 0x80;
+	return prefix->len == 0 || (prefix->len == 1 && find_prefix(c, &other) != NULL);
+}
+
+/* Whatever address a peer comes from or is dialled at: its packets would be sent to a peer. */
+static void check_default_routes(struct checker *c)
+{
+	for (size_t i = 0; c->config->interface.routes && i < c->prefixes.len; i++) {
+		const struct entry *entry = &c->prefixes.items[i];
+		const struct ip_prefix prefix = prefix_of(entry);
+		char text[IP_PREFIX_TEXT_MAX];
+		if (!is_default(c, &prefix))
+			continue;
+		FAULT(c, entry->mark,
+		      "peers[%zu].allowed_ips: %s%s makes a default route through a peer, which "
+		      "would lead the tunnel into itself: not supported yet; set interface.routes "
+		      "to false and make the routes by hand",
+		      entry->peer, ip_prefix_format(&prefix, text),
+		      prefix.len == 0 ? "" : " with its other half");
+	}
 }
 
 /* Packets to an address inside the VPN would be sent through the VPN, to this very address. */
@@ -261,20 +303,20 @@ static void check_underlay(struct checker *c, size_t i, const struct multiaddr_t
 			continue;
 		FAULT(c, mark_of(item),
 		      "peers[%zu].addresses: lies in the VPN itself (interface.addresses, %s); a "
-		      "peer "
-		      "is dialled outside of it",
+		      "peer is dialled outside of it",
 		      i, ip_prefix_format(own, text));
 		return;
 	}
 	const struct entry *holder = interface->routes ? find_holder(c, &ip) : NULL;
-	if (holder != NULL) {
-		struct ip_prefix prefix;
-		memcpy(&prefix, holder->key.p, sizeof(prefix));
-		FAULT(c, mark_of(item),
-		      "peers[%zu].addresses: lies in the VPN itself (allowed_ips %s in line %u); a "
-		      "peer is dialled outside of it, or set interface.routes to false",
-		      i, ip_prefix_format(&prefix, text), holder->mark.line);
-	}
+	if (holder == NULL)
+		return;
+	const struct ip_prefix prefix = prefix_of(holder);
+	if (is_default(c, &prefix)) /* which is said once, not for each address */
+		return;
+	FAULT(c, mark_of(item),
+	      "peers[%zu].addresses: lies in the VPN itself (allowed_ips %s in line %u); a "
+	      "peer is dialled outside of it, or set interface.routes to false",
+	      i, ip_prefix_format(&prefix, text), holder->mark.line);
 }
 
 static void check_peer_addresses(struct checker *c, size_t i, const struct node *node)
@@ -368,6 +410,7 @@ void config_check(struct config *config, const struct node *root, struct faults 
 	check_interface(&c);
 	check_ids_and_names(&c);
 	check_allowed_ips(&c);
+	check_default_routes(&c);
 	const struct node *peer = first_item(child(root, "peers"));
 	for (size_t i = 0; i < config->peers.len; i++, peer = next_item(peer))
 		check_peer_addresses(&c, i, peer);

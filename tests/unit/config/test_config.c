@@ -127,7 +127,7 @@ static void test_peer_may_be_dialled_inside_of_its_ips_without_routes(void **sta
 	(void)state;
 	config_free(parse_ok("interface: {addresses: [10.7.0.1/24], routes: false}\n"
 			     "peers:\n  - id: " ID1 "\n    addresses: [/ip4/192.0.2.7/tcp/1]\n"
-			     "    allowed_ips: [0.0.0.0/0]\n"));
+			     "    allowed_ips: [0.0.0.0/0, '::/1', '8000::/1']\n"));
 }
 
 static const char *section_prefix(enum setting_section section)

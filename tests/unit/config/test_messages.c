@@ -414,6 +414,32 @@ static const struct bad bads[] = {
 	 "  - id: " ID2 "\n"
 	 "    allowed_ips: [192.0.2.0/24]\n",
 	 "f:4:17: peers[0].addresses: lies in the VPN itself (allowed_ips 192.0.2.0/24 in line 6); a peer is dialled outside of it, or set interface.routes to false\n"},
+	{"default routes",
+	 "interface: {addresses: [10.7.0.1/24, fd07::1/64]}\n"
+	 "peers:\n"
+	 "  - id: " ID1 "\n"
+	 "    addresses: [/ip4/192.0.2.7/tcp/4001, /ip6/2001:db8::7/tcp/4001]\n"
+	 "    allowed_ips: [0.0.0.0/0, 10.7.0.2/32]\n"
+	 "  - id: " ID2 "\n"
+	 "    allowed_ips: ['::/0']\n",
+	 "f:5:19: peers[0].allowed_ips: 0.0.0.0/0 makes a default route through a peer, which would lead the tunnel into itself: not supported yet; set interface.routes to false and make the routes by hand\n"
+	 "f:7:19: peers[1].allowed_ips: ::/0 makes a default route through a peer, which would lead the tunnel into itself: not supported yet; set interface.routes to false and make the routes by hand\n"},
+	{"default route in halves",
+	 "interface: {addresses: [10.7.0.1/24]}\n"
+	 "peers:\n"
+	 "  - id: " ID1 "\n"
+	 "    allowed_ips: [0.0.0.0/1, '8000::/1']\n"
+	 "  - id: " ID2 "\n"
+	 "    addresses: [/ip4/192.0.2.7/tcp/4001]\n"
+	 "    allowed_ips: [128.0.0.0/1]\n",
+	 "f:4:19: peers[0].allowed_ips: 0.0.0.0/1 with its other half makes a default route through a peer, which would lead the tunnel into itself: not supported yet; set interface.routes to false and make the routes by hand\n"
+	 "f:7:19: peers[1].allowed_ips: 128.0.0.0/1 with its other half makes a default route through a peer, which would lead the tunnel into itself: not supported yet; set interface.routes to false and make the routes by hand\n"},
+	{"one half only",
+	 "interface: {addresses: [10.7.0.1/24]}\n"
+	 "peers:\n"
+	 "  - id: " ID1 "\n"
+	 "    allowed_ips: [0.0.0.0/1, '8000::/1']\n",
+	 ""},
 	{"many at once",
 	 "interface:\n"
 	 "  addresses: [10.7.0.1/40]\n"
