@@ -13,6 +13,43 @@
 #include "base/util.h"
 #include "vpn/config/config_list.h"
 
+/* What is wrong with a Peer ID whose kind can be told from its beginning; false: it cannot. */
+static bool explain_peer_id(struct span text, char what[READER_WHAT_MAX])
+{
+	/* The kinds in use are hashes and keys of one length each, and so are their texts. */
+	static const struct {
+		const char *start;
+		size_t len;
+	} kinds[] = {{"12D3", 52}, {"16Uiu2", 53}, {"Qm", 46}};
+	size_t expected = 0;
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		if (span_starts_with(text, span_str(kinds[i].start)))
+			expected = kinds[i].len;
+	}
+	if (expected == 0)
+		return false;
+	char quoted[LOG_STR_LEN];
+	size_t at = (size_t)snprintf(what, READER_WHAT_MAX,
+				     "%s is not a Peer ID: ", log_str(text, quoted));
+	for (size_t i = 0; i < text.len; i++) {
+		uint8_t c = text.p[i];
+		bool alnum = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+			     (c >= 'a' && c <= 'z');
+		if (alnum && c != '0' && c != 'I' && c != 'O' && c != 'l')
+			continue;
+		if (c < 0x20 || c > 0x7e)
+			return false;
+		snprintf(what + at, READER_WHAT_MAX - at,
+			 "character %zu is '%c'; there are letters and digits only, without 0, I, "
+			 "O and l",
+			 i + 1, c);
+		return true;
+	}
+	snprintf(what + at, READER_WHAT_MAX - at, "%zu characters expected, %zu found", expected,
+		 text.len);
+	return text.len != expected;
+}
+
 static void read_scalar(struct reader *r, const struct setting *setting, const struct node *node,
 			const struct path *path, void *member)
 {
@@ -30,8 +67,9 @@ static void read_scalar(struct reader *r, const struct setting *setting, const s
 	enum err e = setting_parse(setting, node->text, r->arena, member, &why);
 	if (e == ERR_OK)
 		return;
-	snprintf(what, sizeof(what), "%s %s: %s", log_str(node->text, quoted), why,
-		 setting_allowed(setting, allowed));
+	if (setting->type != SETTING_PEER_ID || !explain_peer_id(node->text, what))
+		snprintf(what, sizeof(what), "%s %s: %s", log_str(node->text, quoted), why,
+			 setting_allowed(setting, allowed));
 	reader_fault(r, node, path, e, what);
 }
 

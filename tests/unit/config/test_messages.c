@@ -234,7 +234,26 @@ static const struct bad bads[] = {
 	 "interface: {addresses: [10.7.0.1/24]}\n"
 	 "peers:\n"
 	 "  - id: 12D3KooWnotanid\n",
-	 "f:3:9: peers[0].id: \"12D3KooWnotanid\" is not a Peer ID: 12D3KooW... or Qm...\n"},
+	 "f:3:9: peers[0].id: \"12D3KooWnotanid\" is not a Peer ID: 52 characters expected, 15 found\n"},
+	{"id left out, cut, long, mistyped, of another kind",
+	 "interface: {addresses: [10.7.0.1/24]}\n"
+	 "peers:\n"
+	 "  - id: 12D3KooW...\n"
+	 "  - id: 12D3KooW9tHTtS3inCZiYykw4u5G4frbjVFqhkmJX12gSNCVeH\n"
+	 "  - id: " ID1 "ee\n"
+	 "  - id: 12D3KooW9tHTtS3inCZiYykw4u5G4frbjVFqhkmJX12gSNCVeH30\n"
+	 "  - id: 16Uiu2HAm\n"
+	 "  - id: QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx\n"
+	 "  - id: \"12D3KooW\u00e4\"\n"
+	 "  - id: bob\n",
+	 "f:3:9: peers[0].id: \"12D3KooW...\" is not a Peer ID: character 9 is '.'; there are letters and digits only, without 0, I, O and l\n"
+	 "f:4:9: peers[1].id: \"12D3KooW9tHTtS3inCZiYykw4u5G4frbjVFqhkmJX12gSNCVeH\" is not a Peer ID: 52 characters expected, 50 found\n"
+	 "f:5:9: peers[2].id: \"" ID1 "ee\" is not a Peer ID: 52 characters expected, 54 found\n"
+	 "f:6:9: peers[3].id: \"12D3KooW9tHTtS3inCZiYykw4u5G4frbjVFqhkmJX12gSNCVeH30\" is not a Peer ID: character 52 is '0'; there are letters and digits only, without 0, I, O and l\n"
+	 "f:7:9: peers[4].id: \"16Uiu2HAm\" is not a Peer ID: 53 characters expected, 9 found\n"
+	 "f:8:9: peers[5].id: \"QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx\" is not a Peer ID: 46 characters expected, 44 found\n"
+	 "f:9:9: peers[6].id: \"12D3KooW\\xc3\\xa4\" is not a Peer ID: 12D3KooW... or Qm...\n"
+	 "f:10:9: peers[7].id: \"bob\" is not a Peer ID: 12D3KooW... or Qm...\n"},
 	{"bad multiaddr",
 	 "interface: {addresses: [10.7.0.1/24]}\n"
 	 "peers:\n"
@@ -453,7 +472,7 @@ static const struct bad bads[] = {
 	 "f:3:8: interface.mtu: \"12\" is too small: 576 to 65535 bytes\n"
 	 "f:4:1: no setting is called \"log_levle\"; did you mean \"log_level\"?\n"
 	 "f:5:12: keepalive: \"15\" has no unit (ms, s, m or h): 1s to 1h\n"
-	 "f:8:9: peers[0].id: \"12D3\" is not a Peer ID: 12D3KooW... or Qm...\n"},
+	 "f:8:9: peers[0].id: \"12D3\" is not a Peer ID: 52 characters expected, 4 found\n"},
 };
 /* clang-format on */
 
