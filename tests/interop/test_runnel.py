@@ -14,7 +14,7 @@ import sys
 
 import packet
 from peers import AGENTS, PROTOCOLS, TIMEOUT, Peer, Unavailable, prepare
-from tap import Skip, Tap, check, equal, skip_all
+from tap import Tap, check, equal, skip_all
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.append(os.path.join(HERE, "..", "netns"))
@@ -204,8 +204,7 @@ def claim_a_super_packet_is_cut_up_for_a_peer_that_knows_none(w):
 
 
 def claim_tcp_runs_to_a_kernel_behind_the_peer(w):
-    if w.name != "go":
-        raise Skip("only the go peer has a TUN device")
+    """Only the go peer has a TUN device."""
     for address in KERNEL:
         argv = w.far.command([sys.executable, TRAFFIC, "serve", address, 5001, TCP_BYTES])
         with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as server:
@@ -303,6 +302,8 @@ def run_world(tap, name, program, what, dialer, family, protocol):
         try:
             stack.enter_context(w)
             for claim in CLAIMS:
+                if claim is claim_tcp_runs_to_a_kernel_behind_the_peer and name != "go":
+                    continue
                 if tap.failed > before and claim is CLAIMS[-1]:
                     print(w.log(), end="", flush=True)  # as long as there is one
                 tap.run(f"{what}: {text(claim)}", claim, w)
