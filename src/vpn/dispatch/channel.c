@@ -34,6 +34,7 @@ static struct packet *unlink_head(struct channel *c)
 static void drop(struct channel *c, struct packet *p, enum drop reason)
 {
 	metrics_drop(c->metrics, reason, p->len);
+	c->dropped_packets++;
 	packet_free(p);
 }
 
@@ -224,6 +225,8 @@ static bool begin(struct channel *c, nsec_t now)
 static void finish(struct channel *c)
 {
 	struct packet *p = unlink_head(c);
+	c->sent_packets++;
+	c->sent_bytes += p->len;
 	metrics_add(c->metrics, COUNTER_PEER_TX_PACKETS, 1);
 	metrics_add(c->metrics, COUNTER_PEER_TX_BYTES, p->len);
 	if (offload_is_super(&p->offload))

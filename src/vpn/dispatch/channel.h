@@ -67,6 +67,9 @@ struct channel {
 	size_t control_len;
 	size_t control_sent;
 
+	/* Sums: what streams really took, and what was dropped here. */
+	uint64_t sent_packets, sent_bytes, dropped_packets;
+
 	nsec_t sojourn; /* how long the packet that was begun last had waited */
 };
 

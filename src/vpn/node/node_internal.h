@@ -55,7 +55,8 @@ struct uplink {
 	nsec_t probe_rtt;
 	char agent[64];
 	size_t n_downlinks;
-	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, dropped_packets;
+	uint64_t rx_packets, rx_bytes;
+	uint64_t dropped_packets; /* here; the channel counts its own */
 };
 
 struct node {

@@ -33,7 +33,6 @@ static void drop_stale(struct uplink *u)
 	       nsec_since(now, u->channel.head->queued_at) > UPLINK_STALE) {
 		if (!channel_drop_head(&u->channel, DROP_PEER_DOWN))
 			return;
-		u->dropped_packets++;
 	}
 }
 
@@ -150,11 +149,23 @@ static void open_stream(struct uplink *u, struct conn *c)
 	}
 }
 
+/* Without a connection: when the oldest packet that waits becomes stale. */
+static void look_again(struct uplink *u)
+{
+	if (u->channel.head != NULL && !u->node->is_closing)
+		loop_timer_set(&u->retry, nsec_add(u->channel.head->queued_at, UPLINK_STALE + 1));
+}
+
 static void on_retry(struct loop_timer *timer, nsec_t now)
 {
 	(void)now;
 	struct uplink *u = CONTAINER_OF(timer, struct uplink, retry);
 	struct conn *best = swarm_best(u->node->swarm, &u->conf->id);
+	if (u->down_since != 0) {
+		drop_stale(u);
+		look_again(u);
+		return;
+	}
 	if (best != NULL && u->opening == NULL && u->stream == NULL)
 		open_stream(u, best);
 }
@@ -211,6 +222,7 @@ void uplink_down(struct uplink *u)
 {
 	u->down_since = now_of(u);
 	loop_timer_stop(&u->retry);
+	look_again(u);
 }
 
 /* A queue may grow as long as it leaves as much for the others: the pool cannot be emptied by one.
@@ -253,13 +265,12 @@ void uplink_send(struct uplink *u, struct packet *packet, const struct packet_in
 		refuse(u, packet, info, ICMP_TOO_BIG, DROP_TOO_BIG);
 		return;
 	}
-	size_t len = packet->len;
 	if (!is_within_share(u) || !channel_push(&u->channel, packet, now)) {
 		drop(u, packet, DROP_QUEUE_FULL);
 		return;
 	}
-	u->tx_packets++;
-	u->tx_bytes += len;
+	if (u->down_since != 0 && !loop_timer_is_set(&u->retry))
+		look_again(u);
 	if (u->stream != NULL)
 		stream_wake(u->stream);
 }

@@ -216,8 +216,12 @@ static void test_what_the_peer_does_not_take_is_dropped_by_name(void **state)
 	assert_int_equal(f->metrics.drops[DROP_PEER_OFFLOAD], 1);
 	assert_int_equal(f->metrics.drops[DROP_TOO_BIG], 1);
 	assert_int_equal(f->metrics.dropped_bytes, 4301);
+	assert_int_equal(f->c.dropped_packets, 2);
+	assert_int_equal(f->c.sent_packets, 0); /* what was pushed is not what was sent */
 	push(f, packet_of(f, 1300, 7));
 	assert_int_equal(pull(f, 10000), 1304);
+	assert_int_equal(f->c.sent_packets, 1);
+	assert_int_equal(f->c.sent_bytes, 1300);
 
 	/* Segments longer than the peer's MTU, payloads longer than its limit. */
 	channel_reset_to_frame_boundary(&f->c);
