@@ -48,8 +48,8 @@ static json_t *peer_json(const struct node_peer_info *p)
 					    : json_null());
 	json_object_set_new(o, "dialled_by_us", json_boolean(s->is_connected && s->is_outbound));
 	json_object_set_new(o, "last_dial_error",
-			    s->last_error == ERR_OK ? json_null()
-						    : json_string(err_name(s->last_error)));
+			    s->failure.why == ERR_OK ? json_null()
+						    : json_string(err_name(s->failure.why)));
 	json_object_set_new(o, "protocol",
 			    p->protocol != NULL ? json_string(p->protocol) : json_null());
 	json_object_set_new(o, "agent", json_string(p->agent));

@@ -158,6 +158,22 @@ static void on_down(void *ctx, const struct peer_id *id, enum err why)
 	k->why_down = why;
 }
 
+static void on_refused(void *ctx, const struct peer_id *id, const union netaddr *from)
+{
+	struct kit_swarm *k = ctx;
+	(void)from;
+	k->n_refused++;
+	k->refused = *id;
+}
+
+static void on_dial_failed(void *ctx, const struct peer_id *id, const struct dial_failure *failure)
+{
+	struct kit_swarm *k = ctx;
+	(void)id;
+	assert_int_not_equal(failure->why, ERR_OK);
+	k->n_dial_failed++;
+}
+
 static void on_swarm_closed(void *ctx)
 {
 	struct kit_swarm *k = ctx;
@@ -169,6 +185,8 @@ static const struct swarm_events swarm_events = {
 	.is_allowed = is_allowed,
 	.on_best = on_best,
 	.on_down = on_down,
+	.on_refused = on_refused,
+	.on_dial_failed = on_dial_failed,
 	.on_closed = on_swarm_closed,
 };
 

@@ -29,7 +29,8 @@ struct kit_swarm {
 	struct swarm *swarm;
 	struct identity *identity;
 	struct swarm_conf conf;
-	unsigned n_best, n_down; /* calls */
+	unsigned n_best, n_down, n_refused, n_dial_failed; /* calls */
+	struct peer_id refused;                            /* the last one */
 	enum err why_down;
 	bool is_closed;
 	bool refuses_all;                                        /* is_allowed() says no */

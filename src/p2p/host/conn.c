@@ -179,6 +179,7 @@ void conn_close(struct conn *c, enum err why)
 			return;
 	}
 	c->why = why;
+	c->reached = c->state;
 	conn_set_state(c, CONN_CLOSING);
 	loop_timer_stop(&c->timer);
 	loop_task_cancel(&c->flush);
@@ -269,6 +270,17 @@ const struct peer_id *conn_peer(const struct conn *c)
 {
 	static const struct peer_id nobody;
 	return c->secure != NULL && c->secure->is_done ? &c->secure->remote_id : &nobody;
+}
+
+const struct peer_id *conn_answered(const struct conn *c)
+{
+	static const struct peer_id nobody;
+	return c->secure != NULL ? &c->secure->remote_id : &nobody;
+}
+
+enum conn_state conn_reached(const struct conn *c)
+{
+	return c->state == CONN_CLOSING ? c->reached : c->state;
 }
 
 struct span conn_peer_key(const struct conn *c)

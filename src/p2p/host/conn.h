@@ -91,6 +91,11 @@ bool conn_is_outbound(const struct conn *c);
 bool conn_is_suspect(const struct conn *c);
 /* Whom we talk to; empty before CONN_MUXING. */
 const struct peer_id *conn_peer(const struct conn *c);
+/* Who proved to be at the other end, though it may be somebody else than we dialled; empty: nobody
+ * did. */
+const struct peer_id *conn_answered(const struct conn *c);
+/* How far it came: its state, or the last one before it closed. */
+enum conn_state conn_reached(const struct conn *c);
 /* The remote's protobuf-encoded public key; empty before CONN_MUXING. */
 struct span conn_peer_key(const struct conn *c);
 const union netaddr *conn_remote(const struct conn *c);

@@ -41,6 +41,7 @@ struct conn {
 	struct sock *sock;
 	enum conn_state state;
 	enum err why; /* the first reason to close */
+	enum conn_state reached; /* before it closed */
 	bool is_outbound;
 	bool was_open;
 	bool is_blocked; /* the socket takes no more: wait until it is writable */

@@ -43,8 +43,10 @@ static void wait_for_next_round(struct dialer *d)
 static void check_round(struct dialer *d)
 {
 	if (d->state == DIALER_ROUND && d->n_attempts == 0 && d->n_queries == 0 &&
-	    d->next == d->n_targets)
+	    d->next == d->n_targets) {
 		wait_for_next_round(d);
+		d->ops->on_round_failed(d->ctx);
+	}
 }
 
 static void add_target(struct dialer *d, const union netaddr *addr)
@@ -87,7 +89,7 @@ static void on_resolved(void *ctx, enum err result, const union netaddr *addrs, 
 	d->queries[q->index] = NULL;
 	d->n_queries--;
 	if (result != ERR_OK)
-		d->last_error = result;
+		d->ops->cannot(d->ctx, NULL, result);
 	size_t from = d->next;
 	for (size_t i = 0; result == ERR_OK && i < n_addrs; i++) {
 		union netaddr addr = addrs[i];
@@ -119,7 +121,7 @@ static void resolve(struct dialer *d, size_t index, const struct multiaddr_tcp *
 	if (e == ERR_OK)
 		d->n_queries++;
 	else
-		d->last_error = e;
+		d->ops->cannot(d->ctx, NULL, e);
 }
 
 static void begin_round(struct dialer *d)
@@ -132,8 +134,9 @@ static void begin_round(struct dialer *d)
 	d->n_rounds++;
 	d->state = DIALER_ROUND;
 	if (n == 0) {
-		d->last_error = ERR_NO_ADDRESS;
 		d->state = DIALER_IDLE;
+		d->ops->cannot(d->ctx, NULL, ERR_NO_ADDRESS);
+		d->ops->on_round_failed(d->ctx);
 		return;
 	}
 	for (size_t i = 0; i < n; i++) {
@@ -162,7 +165,7 @@ static void try_next(struct dialer *d)
 			stagger(d);
 			return;
 		}
-		d->last_error = e;
+		d->ops->cannot(d->ctx, to, e);
 	}
 }
 
@@ -219,10 +222,8 @@ void dialer_lost(struct dialer *d, nsec_t lived, enum err why)
 {
 	/* A path that broke is no refusal, however young the connection was. */
 	d->was_refused = lived < DIAL_STABLE && why != ERR_TIMEOUT;
-	if (d->was_refused) {
-		d->last_error = why;
+	if (d->was_refused)
 		return;
-	}
 	d->backoff = DIAL_BACKOFF_MIN;
 	d->demand_until = MAX(d->demand_until, nsec_add(loop_now(d->loop), DIAL_LOST_FOR));
 }
@@ -234,13 +235,12 @@ void dialer_retry_now(struct dialer *d)
 		loop_timer_set(&d->timer, loop_now(d->loop));
 }
 
-void dialer_failed(struct dialer *d, enum err why)
+void dialer_failed(struct dialer *d)
 {
 	if (d->n_attempts > 0)
 		d->n_attempts--;
 	if (d->state != DIALER_ROUND)
 		return; /* another one got through */
-	d->last_error = why;
 	loop_timer_stop(&d->timer);
 	try_next(d);
 	check_round(d);
@@ -251,6 +251,5 @@ void dialer_connected(struct dialer *d)
 	if (d->n_attempts > 0)
 		d->n_attempts--;
 	d->was_refused = false;
-	d->last_error = ERR_OK;
 	dialer_stop(d); /* the backoff stays until the connection has lasted */
 }

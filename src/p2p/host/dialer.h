@@ -50,6 +50,11 @@ struct dialer_ops {
 	/* Begin an attempt; its end is told with dialer_failed() or dialer_connected(). An error:
 	 * it failed at once. */
 	enum err (*connect)(void *ctx, const union netaddr *to);
+	/* There was no attempt: `to` could not be dialled, or (NULL) a name not be resolved, or
+	 * there is no address at all. */
+	void (*cannot)(void *ctx, const union netaddr *to, enum err why);
+	/* All addresses were tried in vain. */
+	void (*on_round_failed)(void *ctx);
 };
 
 struct dialer {
@@ -73,7 +78,6 @@ struct dialer {
 	nsec_t backoff;      /* of the next wait */
 	nsec_t round_at;     /* the last round began */
 	nsec_t demand_until; /* somebody waits until then; 0: nobody did */
-	enum err last_error;
 	uint64_t n_rounds;
 };
 
@@ -93,5 +97,5 @@ void dialer_lost(struct dialer *d, nsec_t lived, enum err why);
 void dialer_retry_now(struct dialer *d);
 
 /* Facts. */
-void dialer_failed(struct dialer *d, enum err why);
+void dialer_failed(struct dialer *d);
 void dialer_connected(struct dialer *d);

@@ -172,8 +172,13 @@ enum err swarm_peer_info(struct swarm *s, const struct peer_id *id,
 	struct swarm_peer_info info = {
 		.is_dialling = p->dialer.state != DIALER_IDLE,
 		.n_conns = p->n_open,
-		.last_error = p->dialer.last_error,
+		.failure = p->failure,
 	};
+	const struct link *l;
+	DL_FOREACH (p->links, l) {
+		if (l->is_attempt)
+			info.dialling = *conn_remote(l->conn);
+	}
 	if (p->best != NULL) {
 		const struct conn *c = p->best->conn;
 		info.is_connected = true;

@@ -26,6 +26,14 @@
 
 struct swarm;
 
+/* Why a peer cannot be reached: of a round of attempts, the one that came furthest. */
+struct dial_failure {
+	enum err why;            /* ERR_OK: none */
+	enum conn_state reached; /* CONN_OPEN: closed as soon as it stood */
+	union netaddr at;        /* family 0: no address was dialled */
+	struct peer_id answered; /* of ERR_WRONG_PEER: who is there */
+};
+
 struct swarm_events {
 	/* May this peer connect? Asked after it proved who it is. */
 	bool (*is_allowed)(void *ctx, const struct peer_id *id);
@@ -36,6 +44,13 @@ struct swarm_events {
 	void (*on_best)(void *ctx, const struct peer_id *id, struct conn *best);
 	/* The last connection is gone. */
 	void (*on_down)(void *ctx, const struct peer_id *id, enum err why);
+	/* Somebody was turned away: a peer that is not allowed, or (id empty) one whose address is
+	 * not of the underlay. As often as strangers like; NULL: nobody asks. */
+	void (*on_refused)(void *ctx, const struct peer_id *id, const union netaddr *from);
+	/* All addresses of a wanted peer were dialled in vain, or it closed at once. NULL: nobody
+	 * asks. */
+	void (*on_dial_failed)(void *ctx, const struct peer_id *id,
+			       const struct dial_failure *failure);
 	/* After swarm_close(): nothing is left. */
 	void (*on_closed)(void *ctx);
 };
@@ -74,7 +89,8 @@ struct swarm_peer_info {
 	nsec_t rtt;
 	struct conn_stats stats;
 	size_t n_conns;
-	enum err last_error; /* of dialling */
+	union netaddr dialling;      /* the address of an attempt on its way; family 0: none */
+	struct dial_failure failure; /* the last one; gone with a connection */
 };
 
 /* ERR_NO_MEMORY. */

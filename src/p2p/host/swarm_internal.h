@@ -40,6 +40,8 @@ struct peer {
 	struct link *best;
 	size_t n_open;
 	struct dialer dialer;
+	struct dial_failure failure; /* of the last round */
+	struct dial_failure round;   /* of this one, so far */
 	struct multiaddr *configured;
 	size_t n_configured;
 	struct multiaddr *learned; /* what identify told */
@@ -101,6 +103,10 @@ size_t peer_list_addresses(void *ctx, struct multiaddr ret_addrs[DIAL_ADDRS_MAX]
 void peer_choose_best(struct peer *p);
 /* Close the attempts that are not needed any more. */
 void peer_close_attempts(struct peer *p);
+/* An attempt failed, or could not be made. */
+void peer_note_failure(struct peer *p, const struct dial_failure *failure);
+/* ... and that is all there was to try: tell. For struct dialer_ops. */
+void peer_tell_failure(void *ctx);
 bool peer_needs_dialling(const struct peer *p);
 
 /* swarm_link.c. p is NULL for a stranger; NULL: out of memory. */

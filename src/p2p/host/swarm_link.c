@@ -93,6 +93,8 @@ enum err link_on_secured(struct conn *c)
 	if (!s->conf.events->is_allowed(s->conf.ctx, id)) {
 		s->stats.refused_gated++;
 		l->is_refused = true;
+		if (s->conf.events->on_refused != NULL)
+			s->conf.events->on_refused(s->conf.ctx, id, conn_remote(c));
 		return ERR_GATED;
 	}
 	enum err e = introduce(l, id);
@@ -115,6 +117,7 @@ void link_on_open(struct conn *c)
 		l->is_attempt = false;
 		p->last_good = *conn_remote(c);
 	}
+	p->failure = p->round = (struct dial_failure){.why = ERR_OK};
 	dialer_connected(&p->dialer);
 	peer_close_attempts(p);
 	peer_choose_best(p);
@@ -138,7 +141,7 @@ void link_on_suspect(struct conn *c)
 }
 
 /* An open connection of this peer is gone. */
-static void lose(struct peer *p, nsec_t lived, enum err why)
+static void lose(struct peer *p, nsec_t lived, const struct dial_failure *failure)
 {
 	struct swarm *s = p->swarm;
 	p->n_open--;
@@ -146,8 +149,22 @@ static void lose(struct peer *p, nsec_t lived, enum err why)
 	if (p->best != NULL || !p->is_up)
 		return;
 	p->is_up = false;
-	dialer_lost(&p->dialer, lived, why);
-	s->conf.events->on_down(s->conf.ctx, &p->id, why);
+	dialer_lost(&p->dialer, lived, failure->why);
+	if (p->dialer.was_refused && failure->at.sa.sa_family != 0) {
+		p->round = *failure;
+		peer_tell_failure(p);
+	}
+	s->conf.events->on_down(s->conf.ctx, &p->id, failure->why);
+}
+
+static struct dial_failure failure_of(const struct conn *c, enum err why)
+{
+	struct dial_failure f = {.why = why, .reached = conn_reached(c)};
+	if (conn_is_outbound(c))
+		f.at = *conn_remote(c);
+	if (why == ERR_WRONG_PEER)
+		f.answered = *conn_answered(c);
+	return f;
 }
 
 void link_on_close(struct conn *c, enum err why)
@@ -165,16 +182,20 @@ void link_on_close(struct conn *c, enum err why)
 	log_debug("connection closed", "why=%s open=%d outbound=%d", err_name(why), was_open,
 		  conn_is_outbound(c));
 	nsec_t lived = age(c);
+	struct dial_failure failure = failure_of(c, why);
 	if (p != NULL && p->best == l)
 		p->best = NULL;
 	link_free(l);
 
 	if (p != NULL) {
 		if (was_open)
-			lose(p, lived, why);
-		if (was_attempt)
-			dialer_failed(&p->dialer, why);
-		else if (peer_needs_dialling(p))
+			lose(p, lived, &failure);
+		if (was_attempt) {
+			if (p->dialer.state == DIALER_ROUND)
+				peer_note_failure(p, &failure);
+			dialer_failed(&p->dialer);
+		}
+		if (!was_attempt && peer_needs_dialling(p))
 			dialer_start(&p->dialer);
 		peer_release(p);
 	}

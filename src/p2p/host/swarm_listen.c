@@ -91,6 +91,9 @@ static void admit(struct swarm *s, struct sock *sock, const union netaddr *from)
 	s->stats.accepted++;
 	if (!swarm_is_underlay(s, from)) {
 		s->stats.refused_gated++;
+		static const struct peer_id unknown;
+		if (s->conf.events->on_refused != NULL)
+			s->conf.events->on_refused(s->conf.ctx, &unknown, from);
 		sock_close(sock, true);
 		return;
 	}

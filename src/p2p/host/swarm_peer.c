@@ -31,7 +31,7 @@ static enum err connect_to(void *ctx, const union netaddr *to)
 	struct peer *p = ctx;
 	struct swarm *s = p->swarm;
 	if (!swarm_is_underlay(s, to))
-		return ERR_UNREACHABLE;
+		return ERR_GATED;
 	if (s->n_conns >= CONN_MAX)
 		return ERR_LIMIT;
 	struct link *l = link_new(s, p);
@@ -44,9 +44,45 @@ static enum err connect_to(void *ctx, const union netaddr *to)
 	return e;
 }
 
+/* How much it tells of the cause: what was further on the way, then what answered at all. */
+static unsigned weight(const struct dial_failure *f)
+{
+	if (f->why == ERR_OK)
+		return 0;
+	if (f->at.sa.sa_family == 0)
+		return 1;
+	return 2 + 2 * (unsigned)f->reached + (f->why == ERR_REFUSED || f->why == ERR_GATED);
+}
+
+void peer_note_failure(struct peer *p, const struct dial_failure *failure)
+{
+	if (weight(failure) > weight(&p->round))
+		p->round = *failure;
+}
+
+void peer_tell_failure(void *ctx)
+{
+	struct peer *p = ctx;
+	struct swarm *s = p->swarm;
+	p->failure = p->round;
+	p->round = (struct dial_failure){.why = ERR_OK};
+	if (s->conf.events->on_dial_failed != NULL && p->failure.why != ERR_OK && !s->is_closing)
+		s->conf.events->on_dial_failed(s->conf.ctx, &p->id, &p->failure);
+}
+
+static void cannot_dial(void *ctx, const union netaddr *to, enum err why)
+{
+	struct dial_failure failure = {.why = why};
+	if (to != NULL)
+		failure.at = *to;
+	peer_note_failure(ctx, &failure);
+}
+
 static const struct dialer_ops dialer_ops = {
 	.addresses = peer_list_addresses,
 	.connect = connect_to,
+	.cannot = cannot_dial,
+	.on_round_failed = peer_tell_failure,
 };
 
 struct peer *peer_new(struct swarm *s, const struct peer_id *id)

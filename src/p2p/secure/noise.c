@@ -89,10 +89,10 @@ static enum err check_payload(struct noise *n, struct span bytes)
 		return e;
 	if (peer_id_equal(&id, identity_peer_id(n->identity)))
 		return ERR_SELF;
+	n->base.remote_id = id;
 	if (n->expected.len > 0 && !peer_id_equal(&id, &n->expected))
 		return ERR_WRONG_PEER;
 
-	n->base.remote_id = id;
 	memcpy(n->base.remote_key, payload.identity_key.p, payload.identity_key.len);
 	n->base.remote_key_len = payload.identity_key.len;
 	/* We offer one, so the first of the initiator's that the responder has is this one, or

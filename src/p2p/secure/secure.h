@@ -50,7 +50,8 @@ struct secure_ops {
 	void (*free)(struct secure *s);
 };
 
-/* First member of every implementation. The results are valid once is_done. */
+/* First member of every implementation. The results are valid once is_done; remote_id also after
+ * ERR_WRONG_PEER: who it was that answered. */
 struct secure {
 	const struct secure_ops *ops;
 	bool is_done;

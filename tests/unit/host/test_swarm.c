@@ -35,7 +35,7 @@ static void test_two_swarms_connect_and_part(void **state)
 	struct swarm_peer_info info = info_of(w, 0, 1);
 	assert_true(info.is_connected && info.is_outbound && !info.is_dialling && !info.is_suspect);
 	assert_int_equal(info.n_conns, 1);
-	assert_int_equal(info.last_error, ERR_OK);
+	assert_int_equal(info.failure.why, ERR_OK);
 	assert_int_equal(info.rtt, MSEC(2));
 	assert_false(info_of(w, 1, 0).is_outbound);
 
@@ -118,7 +118,7 @@ static void test_a_peer_that_starts_last_is_found(void **state)
 	world_swarm(w, 0, NULL, 0);
 	world_want(w, 0, 1);
 	world_run(w, SEC(10));
-	assert_int_equal(info_of(w, 0, 1).last_error, ERR_REFUSED);
+	assert_int_equal(info_of(w, 0, 1).failure.why, ERR_REFUSED);
 	assert_true(info_of(w, 0, 1).is_dialling);
 	assert_in_range(swarm_get_stats(w->swarms[0].swarm).failed_outbound, 3, 8);
 	world_swarm(w, 1, NULL, 0);
@@ -186,7 +186,10 @@ static void test_another_peer_at_the_address_is_refused(void **state)
 	world_want_at(w, 0, 1, &addr, 1);
 	world_run(w, MSEC(300));
 	assert_null(world_best(w, 0, 1));
-	assert_int_equal(info_of(w, 0, 1).last_error, ERR_WRONG_PEER);
+	struct dial_failure failure = info_of(w, 0, 1).failure;
+	assert_int_equal(failure.why, ERR_WRONG_PEER);
+	struct peer_id there = kit_peer_id(2);
+	assert_true(peer_id_equal(&failure.answered, &there)); /* it says who answered */
 	assert_int_equal(w->swarms[2].n_best, 0);
 	assert_int_equal(swarm_conn_count(w->swarms[2].swarm), 0);
 	assert_true(swarm_get_stats(w->swarms[2].swarm).failed_inbound > 0);
@@ -208,7 +211,7 @@ static void test_a_dialled_peer_that_hangs_is_given_up(void **state)
 	assert_int_equal(swarm_get_stats(w->swarms[0].swarm).failed_outbound, 0);
 	world_run(w, MSEC(20));
 	assert_int_equal(swarm_conn_count(w->swarms[0].swarm), 0);
-	assert_int_equal(info_of(w, 0, 1).last_error, ERR_TIMEOUT);
+	assert_int_equal(info_of(w, 0, 1).failure.why, ERR_TIMEOUT);
 	sock_close(listener, true);
 	world_end(w);
 }
@@ -226,7 +229,7 @@ static void test_nobody_connects_to_itself(void **state)
 	world_want_at(w, 0, 1, &loop, 1);
 	world_run(w, MSEC(300));
 	assert_null(world_best(w, 0, 1));
-	enum err e = info_of(w, 0, 1).last_error;
+	enum err e = info_of(w, 0, 1).failure.why;
 	assert_true(e == ERR_SELF || e == ERR_WRONG_PEER);
 	assert_int_equal(k->n_best, 0);
 	world_end(w);
@@ -250,6 +253,14 @@ static void test_unknown_peers_are_gated_and_counted_once(void **state)
 	struct swarm_peer_info info;
 	struct peer_id id = kit_peer_id(0);
 	assert_err(swarm_peer_info(w->swarms[1].swarm, &id, &info), ERR_NOT_FOUND);
+	/* Both sides can say what happened: who was turned away, and that it was right after the
+	 * handshake. */
+	assert_int_equal(w->swarms[1].n_refused, 1);
+	assert_true(peer_id_equal(&w->swarms[1].refused, &id));
+	struct dial_failure failure = info_of(w, 0, 1).failure;
+	assert_int_equal(failure.reached, CONN_OPEN);
+	assert_int_not_equal(failure.why, ERR_OK);
+	assert_int_equal(w->swarms[0].n_dial_failed, 1);
 	/* To the refused one it looked like a connection: it backs off all the same. */
 	world_run(w, SEC(60));
 	assert_in_range(swarm_get_stats(w->swarms[1].swarm).accepted, 5, 8);
@@ -383,7 +394,7 @@ static void test_a_dead_first_address_costs_one_stagger(void **state)
 	world_until(w, is_connected, w, DIAL_STAGGER + MSEC(20));
 	world_run(w, SEC(5));
 	assert_int_equal(swarm_conn_count(w->swarms[0].swarm), 1); /* the other attempt went */
-	assert_int_equal(info_of(w, 0, 1).last_error, ERR_OK);
+	assert_int_equal(info_of(w, 0, 1).failure.why, ERR_OK);
 	world_end(w);
 }
 
