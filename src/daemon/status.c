@@ -2,6 +2,9 @@
 /* status.c - see status.h */
 #include "daemon/status.h"
 
+#include "p2p/host/netaddr.h"
+#include "vpn/node/trouble.h"
+
 enum {
 	LISTEN_ADDRS_MAX = 16, /* as many as the swarm listens on */
 };
@@ -27,6 +30,37 @@ static json_t *list_prefixes(const struct config_prefixes *prefixes)
 	return list;
 }
 
+static json_t *ip(const struct ip_addr *addr)
+{
+	char text[IP_ADDR_TEXT_MAX];
+	return addr->family == 0 ? json_null() : json_string(ip_addr_format(addr, text));
+}
+
+static json_t *address(const union netaddr *at)
+{
+	struct multiaddr addr;
+	char text[MULTIADDR_TEXT_MAX];
+	if (at->sa.sa_family == 0)
+		return json_null();
+	netaddr_to_multiaddr(at, &addr);
+	return json_string(multiaddr_format(&addr, text));
+}
+
+/* Beside the word: where, how far it came, and what that means. */
+static void put_failure(json_t *o, const struct dial_failure *f)
+{
+	char id[PEER_ID_TEXT_MAX], text[TROUBLE_TEXT_MAX];
+	bool any = f->why != ERR_OK;
+	json_object_set_new(o, "last_dial_address", address(&f->at));
+	json_object_set_new(o, "last_dial_stage",
+			    any ? json_string(conn_state_name(f->reached)) : json_null());
+	json_object_set_new(o, "last_dial_answered",
+			    f->answered.len > 0 ? json_string(peer_id_format(&f->answered, id))
+						: json_null());
+	json_object_set_new(o, "last_dial_text",
+			    any ? json_string(dial_failure_text(f, text)) : json_null());
+}
+
 static const char *state_of(const struct swarm_peer_info *s)
 {
 	if (s->is_connected)
@@ -47,9 +81,11 @@ static json_t *peer_json(const struct node_peer_info *p)
 			    s->is_connected ? json_string(multiaddr_format(&s->remote, addr))
 					    : json_null());
 	json_object_set_new(o, "dialled_by_us", json_boolean(s->is_connected && s->is_outbound));
+	json_object_set_new(o, "dialling_address", address(&s->dialling));
 	json_object_set_new(o, "last_dial_error",
 			    s->failure.why == ERR_OK ? json_null()
-						    : json_string(err_name(s->failure.why)));
+						     : json_string(err_name(s->failure.why)));
+	put_failure(o, &s->failure);
 	json_object_set_new(o, "protocol",
 			    p->protocol != NULL ? json_string(p->protocol) : json_null());
 	json_object_set_new(o, "agent", json_string(p->agent));
@@ -57,6 +93,7 @@ static json_t *peer_json(const struct node_peer_info *p)
 	json_object_set_new(o, "probe_rtt_ms", ms(p->probe_rtt));
 	json_object_set_new(o, "connections", count(s->n_conns));
 	json_object_set_new(o, "allowed_ips", list_prefixes(&p->conf->allowed_ips));
+	json_object_set_new(o, "last_refused_source", ip(&p->refused_source));
 	json_object_set_new(o, "rx_packets", count(p->rx_packets));
 	json_object_set_new(o, "rx_bytes", count(p->rx_bytes));
 	json_object_set_new(o, "tx_packets", count(p->tx_packets));
@@ -132,6 +169,8 @@ json_t *status_json(const struct node *node)
 	json_object_set_new(o, "peers", peers);
 	json_object_set_new(o, "counters", counters_json(node_metrics(node)));
 	json_object_set_new(o, "drops", drops_json(node_metrics(node)));
+	struct ip_addr unrouted = node_unrouted(node);
+	json_object_set_new(o, "last_unrouted_destination", ip(&unrouted));
 	json_object_set_new(o, "connections", swarm_json(&swarm));
 	return o;
 }

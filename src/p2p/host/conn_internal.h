@@ -40,7 +40,7 @@ struct conn {
 	void *owner;
 	struct sock *sock;
 	enum conn_state state;
-	enum err why; /* the first reason to close */
+	enum err why;            /* the first reason to close */
 	enum conn_state reached; /* before it closed */
 	bool is_outbound;
 	bool was_open;

@@ -16,6 +16,8 @@
 static void refuse(struct node *n, const struct packet *packet, const struct dispatch_verdict *v)
 {
 	metrics_drop(&n->metrics, v->reason, packet->len);
+	if (v->reason == DROP_NO_ROUTE)
+		n->unrouted = v->info.destination;
 	if (v->is_answered)
 		ingress_answer(n, v->icmp, packet_view(packet), &v->info, 0);
 }

@@ -70,6 +70,9 @@ static void receive(struct downlink *d, struct span packet)
 	if (!dispatch_admit(&n->tables, d->peer->index, packet, &reason)) {
 		metrics_drop(&n->metrics, reason, packet.len);
 		d->peer->dropped_packets++;
+		struct packet_info info;
+		if (reason == DROP_SOURCE && packet_parse(packet, &info) == ERR_OK)
+			d->peer->refused_source = info.source;
 		return;
 	}
 	d->peer->rx_packets++;

@@ -52,7 +52,8 @@ static void on_best(void *ctx, const struct peer_id *id, struct conn *best)
 	struct multiaddr remote;
 	char text[MULTIADDR_TEXT_MAX];
 	netaddr_to_multiaddr(conn_remote(best), &remote);
-	log_info(u->down_since != 0 ? "peer connected" : "peer moved to another connection",
+	enum log_level level = u->trouble.is_refused_there ? LOG_DEBUG : LOG_INFO;
+	log_line(level, u->down_since != 0 ? "peer connected" : "peer moved to another connection",
 		 "peer=%s addr=%s dialled=%s", u->conf->name, multiaddr_format(&remote, text),
 		 conn_is_outbound(best) ? "by_us" : "by_peer");
 	uplink_use(u, best);
@@ -66,7 +67,8 @@ static void on_down(void *ctx, const struct peer_id *id, enum err why)
 	struct uplink *u = find_uplink(n, id);
 	if (u == NULL)
 		return;
-	log_info("peer disconnected", "peer=%s why=%s", u->conf->name, err_name(why));
+	log_line(u->trouble.is_refused_there ? LOG_DEBUG : LOG_INFO, "peer disconnected",
+		 "peer=%s why=%s", u->conf->name, err_name(why));
 	uplink_down(u);
 }
 
@@ -82,6 +84,8 @@ static const struct swarm_events swarm_events = {
 	.is_underlay = is_underlay,
 	.on_best = on_best,
 	.on_down = on_down,
+	.on_refused = trouble_on_refused,
+	.on_dial_failed = trouble_on_dial_failed,
 	.on_closed = on_closed,
 };
 
@@ -296,12 +300,18 @@ void node_peer_info(const struct node *n, size_t index, struct node_peer_info *r
 		.dropped_packets = u->dropped_packets + u->channel.dropped_packets,
 		.queued_packets = u->channel.packets,
 		.queued_bytes = u->channel.bytes,
+		.refused_source = u->refused_source,
 		.probe_rtt = u->probe_rtt,
 	};
 	memcpy(ret_info->agent, u->agent, sizeof(ret_info->agent));
 	/* Not yet added to the swarm: nothing is known, all zero. */
 	if (swarm_peer_info(n->swarm, &u->conf->id, &ret_info->swarm) != ERR_OK)
 		memset(&ret_info->swarm, 0, sizeof(ret_info->swarm));
+}
+
+struct ip_addr node_unrouted(const struct node *n)
+{
+	return n->unrouted;
 }
 
 const struct metrics *node_metrics(const struct node *n)

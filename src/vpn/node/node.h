@@ -54,12 +54,15 @@ struct node_peer_info {
 	char agent[64];       /* what identify told, escaped; "" unknown */
 	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, dropped_packets;
 	size_t queued_packets, queued_bytes;
-	nsec_t probe_rtt; /* of our own probe on the packet stream; 0: none yet */
+	struct ip_addr refused_source; /* see struct uplink; family 0: none */
+	nsec_t probe_rtt;              /* of our own probe on the packet stream; 0: none yet */
 };
 
 size_t node_peer_count(const struct node *n);
 /* index < node_peer_count() */
 void node_peer_info(const struct node *n, size_t index, struct node_peer_info *ret_info);
+/* The last destination of a packet that no peer owns; family 0: none yet. */
+struct ip_addr node_unrouted(const struct node *n);
 const struct metrics *node_metrics(const struct node *n);
 struct swarm_stats node_swarm_stats(const struct node *n);
 size_t node_listen_addrs(const struct node *n, struct multiaddr *ret_addrs, size_t cap);

@@ -7,6 +7,7 @@
 #include "vpn/dispatch/channel.h"
 #include "vpn/dispatch/dispatcher.h"
 #include "vpn/node/node.h"
+#include "vpn/node/trouble.h"
 #include "vpn/packet/icmp_limiter.h"
 #include "vpn/packet/pool.h"
 #include "vpn/stream/frame_reader.h"
@@ -54,6 +55,8 @@ struct uplink {
 	uint64_t probe_id;
 	nsec_t probe_rtt;
 	char agent[64];
+	struct trouble trouble;        /* what the log was told of it */
+	struct ip_addr refused_source; /* of the last packet that it may not send; family 0: none */
 	size_t n_downlinks;
 	uint64_t rx_packets, rx_bytes;
 	uint64_t dropped_packets; /* here; the channel counts its own */
@@ -67,6 +70,8 @@ struct node {
 	struct packet_pool *pool;
 	struct metrics metrics;
 	struct icmp_limiter icmp;
+	struct line_limiter strangers;
+	struct ip_addr unrouted; /* the last destination that nobody owns; family 0: none */
 	struct identify *identify;
 	struct uplink *uplinks; /* one per peer of the configuration, same order */
 	size_t n_uplinks;

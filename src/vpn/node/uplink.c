@@ -62,6 +62,7 @@ static void on_open(struct stream *s)
 
 	u->opening = NULL;
 	u->has_warned = false;
+	trouble_is_over(u);
 	u->stream = s;
 	u->reader = reader;
 	drop_stale(u);

@@ -118,6 +118,9 @@ static void test_a_destination_that_nobody_owns_is_unreachable(void **state)
 	world_run(w, MSEC(1));
 	assert_icmp(w, 0, 3, 0);
 	assert_int_equal(kit_drops(&w->nodes[0], DROP_NO_ROUTE), 1);
+	struct ip_addr unrouted = node_unrouted(w->nodes[0].node);
+	char text[IP_ADDR_TEXT_MAX];
+	assert_string_equal(ip_addr_format(&unrouted, text), "10.7.0.6");
 	world_end(w);
 }
 
@@ -183,6 +186,8 @@ static void test_a_spoofed_source_is_dropped_and_counted(void **state)
 	node_peer_info(w->nodes[0].node, 0, &info);
 	assert_int_equal(info.dropped_packets, 1);
 	assert_int_equal(info.rx_packets, 0);
+	char text[IP_ADDR_TEXT_MAX];
+	assert_string_equal(ip_addr_format(&info.refused_source, text), "10.7.0.2");
 	/* The address that it may use passes. */
 	uint8_t packet[100];
 	kit_packet(packet, 8, 0, 2, sizeof(packet));
