@@ -8,7 +8,10 @@
 
 #include <stdbool.h>
 
+#include "base/err.h"
+
 #define CLI_CONFIG_DEFAULT "/etc/runnel/runnel.yaml"
+#define CLI_SOCKET_DEFAULT "/run/runnel/runnel0.sock"
 #define CLI_KEY_DEFAULT    "/etc/runnel/node.key"
 
 enum {
@@ -20,6 +23,7 @@ enum {
 /* What stands on the command line behind the verb. */
 struct cli_args {
 	const char *config;  /* -c, --config */
+	const char *socket;  /* -s, --socket; NULL: the configuration's */
 	const char *operand; /* the one that is no option; NULL: none */
 	unsigned count;      /* -n, --count; 0: not given */
 	bool json;           /* --json */
@@ -41,6 +45,15 @@ struct config;
 /* Load the configuration; faults go to stderr, one a line. NULL: it has some. */
 struct config *cli_load_config(const char *path);
 
-/* Ask the daemon of this configuration; prints what is wrong. The answer without "error", or NULL.
- */
-struct json_t *cli_ask(const struct config *config, struct json_t *request);
+/* The node that a verb is about. With -s no configuration is read. */
+struct cli_target {
+	struct config *config; /* NULL: with -s */
+	const char *socket;
+};
+/* Prints what is wrong. */
+bool cli_target_open(const struct cli_args *args, struct cli_target *ret_target);
+void cli_target_close(struct cli_target *target);
+
+/* Ask the daemon; prints what is wrong. The answer without "error", or NULL: then *ret_why, if not
+ * NULL, is ERR_TIMEOUT where asking again may help. */
+struct json_t *cli_ask(const struct cli_target *target, struct json_t *request, enum err *ret_why);

@@ -29,21 +29,23 @@ static int clean_up(const struct config *config, bool had_socket)
 
 int cli_down(const struct cli_args *args)
 {
-	struct config *config = cli_load_config(args->config);
-	if (config == NULL)
+	struct cli_target t;
+	if (!cli_target_open(args, &t))
 		return CLI_FAILED;
+	const char *name = t.config != NULL ? t.config->interface.name : t.socket;
 	char *answer = NULL;
 	int code;
-	enum err e = control_ask(config->control, "{\"cmd\":\"stop\"}", &answer);
+	enum err e = control_ask(t.socket, "{\"cmd\":\"stop\"}", &answer);
 	free(answer);
 	if (e == ERR_NOT_FOUND || e == ERR_REFUSED) {
-		code = clean_up(config, e == ERR_REFUSED);
+		code = t.config != NULL ? clean_up(t.config, e == ERR_REFUSED)
+					: cli_fail("nobody listens on %s", t.socket);
 	} else if (e == ERR_OK || e == ERR_EOF) { /* the connection ends when the daemon has */
-		printf("%s: down\n", config->interface.name);
+		printf("%s: down\n", name);
 		code = CLI_OK;
 	} else {
-		code = cli_fail("no answer on %s: %s", config->control, err_text(e));
+		code = cli_fail("no answer on %s: %s", t.socket, err_text(e));
 	}
-	config_free(config);
+	cli_target_close(&t);
 	return code;
 }

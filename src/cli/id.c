@@ -4,18 +4,16 @@
 
 #include "cli/cli.h"
 #include "crypto/key.h"
+#include "daemon/key_hint.h"
 
 int cli_id(const struct cli_args *args)
 {
 	const char *path = args->operand != NULL ? args->operand : CLI_KEY_DEFAULT;
 	struct identity *identity;
 	enum err e = identity_load(path, &identity);
-	if (e == ERR_NOT_FOUND)
-		return cli_fail("%s does not exist; make it: runnel keygen %s", path, path);
-	if (e == ERR_EXPOSED)
-		return cli_fail("%s can be read by others; mend it: chmod 600 %s", path, path);
+	char hint[KEY_HINT_MAX];
 	if (e != ERR_OK)
-		return cli_fail("%s: %s", path, err_text(e));
+		return cli_fail("%s: %s; %s", path, err_text(e), key_hint(e, path, hint));
 	char id[PEER_ID_TEXT_MAX];
 	printf("%s\n", peer_id_format(identity_peer_id(identity), id));
 	identity_free(identity);

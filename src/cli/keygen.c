@@ -1,10 +1,18 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* keygen.c - runnel keygen [FILE]: make an identity, print its Peer ID */
 #include <stdio.h>
+#include <string.h>
 #include <sys/random.h>
 
 #include "cli/cli.h"
 #include "crypto/key.h"
+
+static void fail_without_directory(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	cli_fail("cannot write %s: its directory does not exist; make it: install -d %.*s", path,
+		 slash != NULL ? (int)(slash - path) : 0, path);
+}
 
 int cli_keygen(const struct cli_args *args)
 {
@@ -25,8 +33,10 @@ int cli_keygen(const struct cli_args *args)
 	else if (e == ERR_DUPLICATE)
 		cli_fail("%s exists; a key is never overwritten: move it away first", path);
 	else if (e == ERR_NOT_FOUND)
-		cli_fail("cannot write %s: its directory does not exist; make it: install -d",
-			 path);
+		fail_without_directory(path);
+	else if (e == ERR_PERMISSION)
+		cli_fail("cannot write %s: %s; run as root, or name another file", path,
+			 err_text(e));
 	else
 		cli_fail("cannot write %s: %s", path, err_text(e));
 	identity_free(identity);

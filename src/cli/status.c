@@ -32,17 +32,71 @@ static double number(const json_t *o, const char *key)
 	return json_number_value(json_object_get(o, key));
 }
 
+static bool has(const json_t *o, const char *key)
+{
+	return json_is_string(json_object_get(o, key));
+}
+
+/* The address it is connected at, or why it is not. */
+static void print_where(const json_t *p)
+{
+	if (has(p, "address"))
+		puts(text(p, "address"));
+	else if (has(p, "last_dial_text") && has(p, "last_dial_address"))
+		printf("%s: %s\n", text(p, "last_dial_address"), text(p, "last_dial_text"));
+	else if (has(p, "last_dial_text"))
+		puts(text(p, "last_dial_text"));
+	else if (has(p, "dialling_address"))
+		printf("trying %s\n", text(p, "dialling_address"));
+	else
+		puts("-");
+}
+
+static void print_queue(const json_t *p)
+{
+	char bytes[16];
+	if (number(p, "queued_packets") > 0)
+		printf("%s: %.0f packets (%s) wait in its queue\n", text(p, "name"),
+		       number(p, "queued_packets"), size(number(p, "queued_bytes"), bytes));
+}
+
+/* A packet from a source that is not the peer's, with what is. */
+static void print_refused_source(const json_t *p)
+{
+	if (!has(p, "last_refused_source"))
+		return;
+	printf("%s: sent from %s, which is not in its allowed_ips (", text(p, "name"),
+	       text(p, "last_refused_source"));
+	size_t i;
+	json_t *prefix;
+	json_array_foreach(json_object_get(p, "allowed_ips"), i, prefix)
+		printf("%s%s", i > 0 ? ", " : "", json_string_value(prefix));
+	puts(")");
+}
+
+static void print_notes(const json_t *o)
+{
+	size_t i;
+	json_t *p;
+	json_array_foreach(json_object_get(o, "peers"), i, p)
+	{
+		print_queue(p);
+		print_refused_source(p);
+	}
+	if (has(o, "last_unrouted_destination"))
+		printf("no_route: %s was the last destination that is in no peer's allowed_ips\n",
+		       text(o, "last_unrouted_destination"));
+}
+
 static void print_peer(const json_t *p)
 {
 	char rx[16], tx[16], rtt[24] = "-";
 	if (json_is_number(json_object_get(p, "rtt_ms")))
 		snprintf(rtt, sizeof(rtt), "%.2f ms", number(p, "rtt_ms"));
 	const char *state = text(p, "state");
-	const char *where = text(p, "address");
-	if (strcmp(where, "-") == 0)
-		where = text(p, "last_dial_error");
-	printf("%-16s %-14s %10s %11s %11s  %s\n", text(p, "name"), state, rtt,
-	       size(number(p, "rx_bytes"), rx), size(number(p, "tx_bytes"), tx), where);
+	printf("%-16s %-14s %10s %11s %11s  ", text(p, "name"), state, rtt,
+	       size(number(p, "rx_bytes"), rx), size(number(p, "tx_bytes"), tx));
+	print_where(p);
 }
 
 static void print_drops(const json_t *drops)
@@ -76,15 +130,16 @@ static void print_status(const json_t *o)
 	for (size_t i = 0; i < n; i++)
 		print_peer(json_array_get(peers, i));
 	print_drops(json_object_get(o, "drops"));
+	print_notes(o);
 }
 
 int cli_status(const struct cli_args *args)
 {
-	struct config *config = cli_load_config(args->config);
-	if (config == NULL)
+	struct cli_target target;
+	if (!cli_target_open(args, &target))
 		return CLI_FAILED;
-	json_t *status = cli_ask(config, json_pack("{s:s}", "cmd", "status"));
-	config_free(config);
+	json_t *status = cli_ask(&target, json_pack("{s:s}", "cmd", "status"), NULL);
+	cli_target_close(&target);
 	if (status == NULL)
 		return CLI_FAILED;
 	if (args->json) {

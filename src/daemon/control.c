@@ -119,12 +119,14 @@ static void ping(struct client *c, const json_t *request)
 	const char *name = json_string_value(json_object_get(request, "peer"));
 	size_t index = name != NULL ? node_find_peer(c->control->node, name) : SIZE_MAX;
 	if (index == SIZE_MAX) {
-		refuse(c, ERR_NOT_FOUND, "no peer of this name or Peer ID in the configuration");
+		refuse(c, ERR_NOT_FOUND,
+		       "no peer of this name or Peer ID in the configuration: "
+		       "runnel status lists them");
 		return;
 	}
 	enum err e = node_ping(c->control->node, index, on_pong, c, &c->ping);
 	if (e == ERR_UNREACHABLE)
-		refuse(c, e, "the peer is not connected");
+		refuse(c, e, "the peer is not connected: runnel status says why");
 	else if (e != ERR_OK)
 		refuse(c, e, err_text(e));
 }

@@ -3,6 +3,7 @@
 #include "daemon/daemon.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "daemon/control.h"
+#include "daemon/key_hint.h"
 #include "loop/loop_uv.h"
 #include "vpn/network/iface.h"
 #include "vpn/network/netlink_monitor.h"
@@ -118,7 +120,12 @@ static bool load(struct daemon *d)
 		return false;
 	}
 	enum err e = config_load(d->config_path, &d->config, errors);
-	for (size_t i = 0; i < errors->len; i++)
+	if (e == ERR_NOT_FOUND)
+		fprintf(stderr,
+			"%s: does not exist: runnel.yaml(5) shows how to write it, -c FILE names "
+			"another\n",
+			d->config_path);
+	for (size_t i = 0; i < errors->len && e != ERR_NOT_FOUND; i++)
 		fprintf(stderr, "%s\n", errors->items[i].text);
 	free(errors);
 	if (e != ERR_OK)
@@ -128,11 +135,9 @@ static bool load(struct daemon *d)
 	e = identity_load(d->config->key, &d->identity);
 	if (e == ERR_OK)
 		return true;
+	char hint[KEY_HINT_MAX];
 	log_error("cannot use the key", "file=%s why=\"%s\" hint=\"%s\"", d->config->key,
-		  err_text(e),
-		  e == ERR_NOT_FOUND ? "make one: runnel keygen FILE"
-		  : e == ERR_EXPOSED ? "chmod 600 FILE"
-				     : "see runnel(8)");
+		  err_text(e), key_hint(e, d->config->key, hint));
 	return false;
 }
 
@@ -173,6 +178,15 @@ static struct ip_prefix *collect_routes(const struct config *config, size_t *ret
 	return routes;
 }
 
+static const char *device_hint(enum err e)
+{
+	if (e == ERR_PERMISSION)
+		return " hint=\"run as root\"";
+	if (e == ERR_BUSY)
+		return " hint=\"each node on a machine needs its own interface.name, and listen\"";
+	return "";
+}
+
 static bool open_device(struct daemon *d)
 {
 	size_t n_routes;
@@ -189,14 +203,18 @@ static bool open_device(struct daemon *d)
 		.routes = routes,
 		.n_routes = n_routes,
 	};
+	bool was_there = if_nametoindex(conf.name) != 0;
 	struct iface_error why = {.text = ""};
 	enum err e = iface_up(&conf, &d->iface, &why);
 	free(routes);
 	if (e != ERR_OK) {
-		log_error("cannot set up the network device", "device=%s why=\"%s\"", conf.name,
-			  why.text);
+		log_error("cannot set up the network device", "why=\"%s\"%s", why.text,
+			  device_hint(e));
 		return false;
 	}
+	if (was_there)
+		log_info("the network device was there already: it is used, and stays", "device=%s",
+			 conf.name);
 	int fd = iface_steal_fd(d->iface);
 	e = loop_adopt_fd(d->loop, fd, &d->tun);
 	if (e != ERR_OK) {
@@ -258,6 +276,18 @@ static bool open_control(struct daemon *d)
 	return false;
 }
 
+static const char *listen_hint(enum err e)
+{
+	if (e == ERR_ADDRESS_IN_USE)
+		return " hint=\"another program listens there (ss -ltnp shows which): end it, or "
+		       "choose another port in listen\"";
+	if (e == ERR_NO_ADDRESS)
+		return " hint=\"put one that ip addr shows into listen, or 0.0.0.0 for all\"";
+	if (e == ERR_PERMISSION)
+		return " hint=\"run as root, or choose a port above 1023 in listen\"";
+	return "";
+}
+
 static bool start_node(struct daemon *d)
 {
 	size_t bad = 0;
@@ -267,17 +297,30 @@ static bool start_node(struct daemon *d)
 	char text[MULTIADDR_TEXT_MAX] = "";
 	if (bad < d->config->listen.len)
 		multiaddr_format(&d->config->listen.items[bad], text);
-	log_error("cannot listen", "addr=%s why=\"%s\"", text, err_text(e));
+	log_error("cannot listen", "addr=%s why=\"%s\"%s", text,
+		  e == ERR_NO_ADDRESS ? "not an address of this machine" : err_text(e),
+		  listen_hint(e));
 	return false;
+}
+
+/* All addresses, with commas between them. */
+static void format_listen(const struct node *node, char *buf, size_t cap)
+{
+	struct multiaddr addrs[16];
+	size_t n = node_listen_addrs(node, addrs, ARRAY_LEN(addrs)), len = 0;
+	snprintf(buf, cap, "-");
+	for (size_t i = 0; i < n && len < cap; i++) {
+		char text[MULTIADDR_TEXT_MAX];
+		len += (size_t)snprintf(buf + len, cap - len, "%s%s", i > 0 ? "," : "",
+					multiaddr_format(&addrs[i], text));
+	}
 }
 
 static void announce(const struct daemon *d)
 {
 	char id[PEER_ID_TEXT_MAX];
-	struct multiaddr addr;
-	char text[MULTIADDR_TEXT_MAX] = "-";
-	if (node_listen_addrs(d->node, &addr, 1) == 1)
-		multiaddr_format(&addr, text);
+	char text[512] = "";
+	format_listen(d->node, text, sizeof(text));
 	log_info("up", "version=%s peer_id=%s device=%s listen=%s peers=%zu", RUNNEL_VERSION,
 		 peer_id_format(identity_peer_id(d->identity), id), iface_name(d->iface), text,
 		 node_peer_count(d->node));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* status.h - what a node says of itself, as JSON: see docs/status.md for the members */
+/* status.h - what a node says of itself, as JSON: runnel(8) explains its words */
 #pragma once
 
 #include <jansson.h>
