@@ -165,7 +165,7 @@ def test_key_that_others_can_read_is_refused_with_a_hint(lab):
     a.write_config()
     for mode in (0o644, 0o640, 0o604):
         os.chmod(a.key, mode)
-        fails(a, "up", why="hint=\"chmod 600")
+        fails(a, "up", why=f"hint=\"chmod 600 {a.key}")
         status, said = runnel(a, "id", a.key)
         assert status == 1 and f"chmod 600 {a.key}" in said, said
     os.chmod(a.key, 0o600)
@@ -343,6 +343,43 @@ def test_garbage_on_the_control_socket_harms_nothing(lab):
     assert fds < 40, f"{fds} descriptors"
     a.stop()
     assert traces(a) == []
+
+
+def test_both_sides_say_why_a_peer_is_not_connected(lab):
+    """The commonest faults: not listed there, a wrong Peer ID, nobody there."""
+    a, b, c = node.mesh(lab, 3)
+    a.config["peers"], a.peers = a.config["peers"][:1], a.peers[:1]     # a does not list c
+    b.config["peers"], b.peers = [], []
+    c.config["peers"][1]["addresses"] = [f"/ip4/{a.host.addr4}/tcp/{node.PORT}"]   # a, not b
+    nowhere = f"/ip4/{b.host.addr4}/tcp/4999"
+    a.config["peers"][0]["addresses"] = [nowhere]
+    for one in (a, b, c):
+        one.start()
+
+    def says(one, words):
+        wait_until(lambda: words in verb(one, "status")[1], 10, f"{one.name} to say {words}")
+    says(c, f"{a.dial4}: closed right after the handshake: is our Peer ID in its peers?")
+    says(c, f"another peer answered, {a.id}")
+    says(a, f"{nowhere}: connection refused")
+    time.sleep(3)       # c dials on
+    log = a.process.output()
+    told = [line for line in log.splitlines() if "info turned away" in line]
+    assert len(told) == 1 and c.id in told[0] and c.host.addr4 in told[0], told
+    assert log.count("info cannot connect") == 1, log
+    assert c.process.output().count("info peer connected") <= 1, c.process.output()
+    # A file that was broken meanwhile.
+    with open(a.config_path, "a", encoding="ascii") as file:
+        file.write("]")
+    status, said = verb(a, "status")
+    assert status == 1 and "-s" in said, said
+    assert runnel(a, "status", "-s", a.control)[0] == 0
+    status, said = runnel(a, "ping", "-s", a.control, "b")
+    assert status == 1 and len(said.splitlines()) == 1 and "not connected" in said, said
+    assert runnel(a, "down", "-s", a.control)[0] == 0
+    assert a.process.wait(5) == 0
+    a.process = None
+    assert traces(a) == []
+    node.down((b, c))
 
 
 if __name__ == "__main__":
