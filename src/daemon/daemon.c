@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <net/if.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,6 +140,26 @@ static bool load(struct daemon *d)
 	log_error("cannot use the key", "file=%s why=\"%s\" hint=\"%s\"", d->config->key,
 		  err_text(e), key_hint(e, d->config->key, hint));
 	return false;
+}
+
+/* A name that the kernel refuses would fail every connection, one by one. */
+static bool check_congestion(const struct daemon *d)
+{
+	const char *name = d->config->tcp.congestion;
+	if (name[0] == '\0')
+		return true;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
+	if (fd < 0)
+		return true; /* not the congestion control's fault */
+	bool is_known =
+		setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, (socklen_t)strlen(name)) == 0;
+	close(fd);
+	if (!is_known)
+		log_error(
+			"cannot use tcp.congestion",
+			"name=%s hint=\"see /proc/sys/net/ipv4/tcp_available_congestion_control\"",
+			name);
+	return is_known;
 }
 
 static bool open_signals(struct daemon *d)
@@ -337,8 +358,8 @@ static bool climb(struct daemon *d)
 	}
 	loop_timer_init(&d->network_settled, d->loop, on_network_settled);
 	loop_timer_init(&d->give_up, d->loop, on_give_up);
-	if (!open_signals(d) || !open_device(d) || !open_node(d) || !open_control(d) ||
-	    !start_node(d))
+	if (!check_congestion(d) || !open_signals(d) || !open_device(d) || !open_node(d) ||
+	    !open_control(d) || !start_node(d))
 		return false;
 	open_monitor(d);
 	announce(d);

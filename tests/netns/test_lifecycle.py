@@ -194,6 +194,12 @@ def test_failed_start_leaves_nothing(lab):
     a.write_config()
     fails(a, "up", why="cannot listen addr=/ip4/203.0.113.7/tcp/4001")
     assert traces(a) == []
+    # What would fail every connection later.
+    a.config["tcp"] = {"congestion": "nosuch"}
+    a.write_config()
+    fails(a, "up", why="cannot use tcp.congestion name=nosuch")
+    assert traces(a) == []
+    del a.config["tcp"]
     # The control socket cannot be made.
     a.config["listen"] = [f"/ip4/0.0.0.0/tcp/{node.PORT}"]
     a.config["control"] = "/proc/no/such/place.sock"
