@@ -28,7 +28,7 @@ demo:
 	@tools/demo
 
 test:
-	@tools/install-deps build demo test docs
+	@tools/install-deps build demo test lint docs
 	@tools/test
 
 bench:

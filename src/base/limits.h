@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * limits.h - every bound that a stranger can reach: a name, a unit and a reason
+ * limits.h - the bounds that others can reach: a name, a unit and a reason
  *
  * What happens at a bound is written where it is enforced. Bounds that users set are in the table
- * of settings (vpn/config); those here belong to a protocol or protect the process.
+ * of settings (vpn/config), those of one protocol's own in its header; those here are shared or
+ * protect the process.
  */
 #pragma once
 
@@ -57,9 +58,10 @@ enum {
 	/* host: connections */
 	CONN_TRANSIENT_MAX = 64,      /* connections that have not proved who they are, in all */
 	CONN_TRANSIENT_RESERVED = 16, /* of these, for addresses that a peer was seen at */
-	CONN_PER_IP4_MAX = 8,     /* unproved connections of one IPv4 address; as go's limiter */
-	CONN_PER_IP6_56_MAX = 8,  /* ... of one IPv6 /56: a household */
-	CONN_PER_IP6_48_MAX = 64, /* ... of one IPv6 /48: a site */
+	CONN_PER_IP4_MAX = 8,    /* unproved connections of one IPv4 address; as go's limiter */
+	CONN_PER_IP6_56_MAX = 8, /* ... of one IPv6 /56: a household */
+	CONN_PER_IP6_48_MAX =
+		24, /* ... of one IPv6 /48: a site; half of what strangers may hold in all */
 	/* Each connection may cost us a handshake, 0.4 ms. Rates, and how many may come at once,
 	 * by block of addresses; go's 0.2/s and 16 would lock out an office behind one address. */
 	CONN_RATE_IP4_PER_SEC = 16, /* of one IPv4 address, or IPv6 /56: 0.6% of a core for ever */

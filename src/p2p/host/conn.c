@@ -335,11 +335,6 @@ void *conn_owner(const struct conn *c)
 	return c->owner;
 }
 
-void conn_set_owner(struct conn *c, void *owner)
-{
-	c->owner = owner;
-}
-
 void conn_ping(struct conn *c)
 {
 	if (c->state != CONN_OPEN)

@@ -111,7 +111,6 @@ struct conn_env *conn_get_env(const struct conn *c);
 
 /* For its owner, the swarm. */
 void *conn_owner(const struct conn *c);
-void conn_set_owner(struct conn *c, void *owner);
 
 /* Send a ping now: its answer shows up in conn_rtt(), its absence in on_suspect. */
 void conn_ping(struct conn *c);

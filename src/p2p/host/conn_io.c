@@ -97,6 +97,10 @@ static void open_records(struct conn *c)
 			conn_close(c, e);
 			return;
 		}
+		/* A whole record shows that the peer is there; bytes of one that never ends do not.
+		 */
+		if (c->state == CONN_OPEN)
+			liveness_heard(&c->liveness, loop_now(c->env->loop));
 		rx->start += used;
 		feed_plain(c, plain);
 	}
@@ -146,8 +150,6 @@ void conn_io_readable(struct conn *c)
 		}
 		rx->end += n;
 		c->stats.rx_bytes += n;
-		if (c->state == CONN_OPEN)
-			liveness_heard(&c->liveness, loop_now(c->env->loop));
 		open_records(c);
 		if (n < room)
 			break; /* the socket is empty: no call to be told so */

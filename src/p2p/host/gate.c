@@ -5,6 +5,8 @@
 #include <assert.h>
 
 static_assert(CONN_TRANSIENT_RESERVED < CONN_TRANSIENT_MAX, "strangers get some places");
+static_assert(CONN_PER_IP6_48_MAX < CONN_TRANSIENT_MAX - CONN_TRANSIENT_RESERVED,
+	      "no site gets all");
 
 /* Do two IPv6 addresses share their first n bytes? */
 static bool shares(const union netaddr *a, const union netaddr *b, size_t n)

@@ -7,7 +7,7 @@
  * without an answer it becomes suspect (a second connection is dialled beside it), later it is
  * dead.
  *
- * A sign of life is any byte received. An acknowledgement by the peer's kernel of bytes that we
+ * A sign of life is any record received. An acknowledgement by the peer's kernel of bytes that we
  * sent is one as well: a saturated slow link delivers neither pings nor their answers in time, but
  * it does make progress. A kernel also answers for a process that hangs, so it may vouch for
  * LIVENESS_DEAF only. When the acknowledgement came is not known, only that it did since the last

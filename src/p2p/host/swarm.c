@@ -208,11 +208,6 @@ const struct identity *swarm_identity(const struct swarm *s)
 	return s->conf.identity;
 }
 
-const struct swarm_conf *swarm_get_conf(const struct swarm *s)
-{
-	return &s->conf;
-}
-
 struct swarm *conn_swarm(const struct conn *c)
 {
 	return CONTAINER_OF(conn_get_env(c), struct swarm, env);

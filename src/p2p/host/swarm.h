@@ -128,7 +128,6 @@ MUST_USE enum err swarm_peer_info(struct swarm *s, const struct peer_id *id,
 struct swarm_stats swarm_get_stats(const struct swarm *s);
 size_t swarm_conn_count(const struct swarm *s);
 const struct identity *swarm_identity(const struct swarm *s);
-const struct swarm_conf *swarm_get_conf(const struct swarm *s);
 
 /* The swarm of a connection. */
 struct swarm *conn_swarm(const struct conn *c);

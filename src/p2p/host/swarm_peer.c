@@ -13,16 +13,36 @@ struct peer *peer_find(struct swarm *s, const struct peer_id *id)
 	return p;
 }
 
+/* How far an address reaches; a name may lead anywhere. */
+static enum netaddr_scope rank(const struct multiaddr *addr)
+{
+	union netaddr at;
+	return netaddr_from_multiaddr(addr, &at) == ERR_OK ? netaddr_scope(&at) : NETADDR_PUBLIC;
+}
+
+/* Those of one rank, in their order. */
+static size_t append_ranked(enum netaddr_scope wanted, const struct multiaddr *addrs,
+			    size_t n_addrs, struct multiaddr *ret_addrs, size_t n)
+{
+	for (size_t i = 0; i < n_addrs && n < DIAL_ADDRS_MAX; i++) {
+		if (rank(&addrs[i]) == wanted)
+			ret_addrs[n++] = addrs[i];
+	}
+	return n;
+}
+
+/* What worked last, then the nearest first: on a shared network no packet need leave it. */
 size_t peer_list_addresses(void *ctx, struct multiaddr ret_addrs[DIAL_ADDRS_MAX])
 {
 	struct peer *p = ctx;
 	size_t n = 0;
 	if (p->last_good.sa.sa_family != 0)
 		netaddr_to_multiaddr(&p->last_good, &ret_addrs[n++]);
-	for (size_t i = 0; i < p->n_configured && n < DIAL_ADDRS_MAX; i++)
-		ret_addrs[n++] = p->configured[i];
-	for (size_t i = 0; i < p->n_learned && n < DIAL_ADDRS_MAX; i++)
-		ret_addrs[n++] = p->learned[i];
+	for (int scope = NETADDR_LOOPBACK; scope <= NETADDR_PUBLIC; scope++) {
+		enum netaddr_scope wanted = (enum netaddr_scope)scope;
+		n = append_ranked(wanted, p->configured, p->n_configured, ret_addrs, n);
+		n = append_ranked(wanted, p->learned, p->n_learned, ret_addrs, n);
+	}
 	return n;
 }
 

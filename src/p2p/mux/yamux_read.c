@@ -13,8 +13,8 @@
  * reset; they are dropped and not answered), a second FIN, ACK or RST, data behind FIN (dropped),
  * flags that we do not know (go ignores them too), a stream id on pings (old rust sent them).
  * A pong that nobody asked for, or with a wrong value, is ignored as go does, where js and rust end
- * the session: it changes nothing here, and a peer that never answers rightly is found by the ping
- * that stays pending.
+ * the session: it changes nothing here; whoever owns the session sees by its silence whether a peer
+ * is gone.
  */
 #include "p2p/mux/yamux_internal.h"
 

@@ -22,11 +22,9 @@
 	X(COUNTER_PEER_RX_BYTES, "peer_rx_bytes", "bytes of packets received from peers")          \
 	X(COUNTER_PEER_TX_PACKETS, "peer_tx_packets", "packets handed to streams")                 \
 	X(COUNTER_PEER_TX_BYTES, "peer_tx_bytes", "bytes of packets handed to streams")            \
-	X(COUNTER_SUPER_RX_PACKETS, "super_rx_packets", "super-packets among those received")      \
 	X(COUNTER_SUPER_TX_PACKETS, "super_tx_packets", "super-packets among those handed over")   \
 	X(COUNTER_ICMP_SENT, "icmp_sent", "ICMP errors written to the TUN device")                 \
 	X(COUNTER_ICMP_LIMITED, "icmp_limited", "ICMP errors held back by the rate limit")         \
-	X(COUNTER_ECN_MARKED, "ecn_marked", "packets marked with congestion experienced")          \
 	X(COUNTER_STREAMS_OPENED, "streams_opened", "packet streams opened by this node")          \
 	X(COUNTER_STREAMS_ACCEPTED, "streams_accepted", "packet streams accepted from peers")      \
 	X(COUNTER_STREAMS_BROKEN, "streams_broken", "packet streams that broke the framing rules") \

@@ -33,6 +33,7 @@ enum {
 
 struct netlink;
 
+/* A client in the calling thread's network namespace. ERR_NO_MEMORY, ERR_FDS. */
 MUST_USE enum err netlink_open(struct netlink **ret_nl, struct iface_error *why);
 /* Takes NULL; returns NULL. */
 struct netlink *netlink_close(struct netlink *nl);

@@ -69,7 +69,7 @@ static void test_a_site_is_bounded_across_its_households(void **state)
 	struct gate g = {.n_used = 0};
 	/* each in a /56 of its own */
 	assert_int_equal(count_admitted(&g, "2001:db8:0:%02d00::1", 100, false),
-			 CONN_TRANSIENT_MAX - CONN_TRANSIENT_RESERVED);
+			 CONN_PER_IP6_48_MAX);
 }
 
 static void test_strangers_leave_room_for_known_addresses(void **state)

@@ -322,6 +322,19 @@ static void test_a_window_that_overflows_ends_the_connection(void **state)
 	assert_ended(&s, s.w->swarms[0].why_down);
 }
 
+/* A record that never ends: its bytes are no sign of life, however regularly they come. */
+static void test_bytes_of_an_endless_record_do_not_keep_a_connection(void **state)
+{
+	(void)state;
+	struct scene s = begin_proved();
+	for (int i = 0; i < 20 && !s.r->is_over; i++) {
+		raw_send(s.r, "\xff", 1);
+		world_run(s.w, SEC(5));
+	}
+	assert_true(s.r->is_over);
+	leave(&s);
+}
+
 /* The header of a stream in two frames, the second with 2 KB of proposals behind it. */
 static void test_a_cut_token_loses_nothing_behind_it(void **state)
 {
@@ -431,6 +444,7 @@ int main(void)
 		cmocka_unit_test(test_a_broken_frame_ends_the_connection_with_a_go_away),
 		cmocka_unit_test(test_a_go_away_ends_the_connection),
 		cmocka_unit_test(test_a_window_that_overflows_ends_the_connection),
+		cmocka_unit_test(test_bytes_of_an_endless_record_do_not_keep_a_connection),
 		cmocka_unit_test(test_a_cut_token_loses_nothing_behind_it),
 		cmocka_unit_test(test_streams_that_never_negotiate_are_bounded),
 		cmocka_unit_test(test_a_stream_whose_protocol_is_never_agreed_on_ends),
