@@ -62,7 +62,7 @@ struct config_interface {
 	bool routes;                      /* make routes for the peers' allowed_ips */
 };
 
-/* Bounds of one peer's queue; the first that is reached counts. */
+/* Bounds of what waits for one peer, over all its streams; the first that is reached counts. */
 struct config_queue {
 	uint32_t packets;
 	uint64_t bytes;
@@ -74,6 +74,39 @@ struct config_tcp {
 	const char *congestion; /* TCP_CONGESTION; "": the system's */
 };
 
+/* How packets are spread over workers and streams; per peer and shard. */
+struct config_dispatch {
+	uint32_t min_streams_per_peer; /* 0: open the first when a packet comes */
+	uint32_t max_streams_per_peer; /* at least the minimum, at least 1 */
+	nsec_t stream_idle_timeout;
+	nsec_t stream_cleanup_interval;
+	nsec_t worker_idle_timeout;
+	nsec_t worker_cleanup_interval;
+	uint32_t worker_buffer_size; /* packets of one connection key */
+	uint32_t packet_buffer_size; /* packets of one stream */
+	nsec_t queue_target;         /* CoDel's; less than the interval */
+	nsec_t queue_interval;
+	bool multiplex; /* a connection that is too much for one lane may use several */
+};
+
+struct config_health {
+	nsec_t interval; /* between probes of a stream */
+	nsec_t timeout;  /* of one; at most the interval */
+	uint32_t failures;
+};
+
+struct config_breaker {
+	uint32_t failures;
+	nsec_t open_for;
+	uint32_t successes;
+};
+
+struct config_retry {
+	uint32_t tries;
+	nsec_t first; /* wait after the first; at most max */
+	nsec_t max;
+};
+
 struct config {
 	const char *key;            /* absolute path of the identity's file */
 	struct config_addrs listen; /* ip4 or ip6 with tcp, port 0 for any; empty: do not listen */
@@ -83,6 +116,11 @@ struct config {
 	struct config_queue queue;
 	struct config_tcp tcp;
 	nsec_t keepalive; /* ping a connection that was silent for so long */
+	uint32_t shards;  /* 0: as many as the process may use CPUs, up to a bound */
+	struct config_dispatch dispatch;
+	struct config_health health;
+	struct config_breaker breaker;
+	struct config_retry retry;
 	struct config_peers peers;
 
 	struct arena *arena; /* all that the pointers above point to */

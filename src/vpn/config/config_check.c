@@ -408,6 +408,7 @@ void config_check(struct config *config, const struct node *root, struct faults 
 	struct checker c = {.config = config, .root = root, .faults = faults};
 	check_listen(&c);
 	check_interface(&c);
+	config_check_order(config, root, faults);
 	check_ids_and_names(&c);
 	check_allowed_ips(&c);
 	check_default_routes(&c);

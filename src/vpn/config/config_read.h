@@ -17,3 +17,7 @@ void config_read(struct config *config, const struct node *root, struct faults *
 
 /* The relations; also takes the /p2p ends off the peers' addresses. */
 void config_check(struct config *config, const struct node *root, struct faults *faults);
+
+/* Those of the relations that say that one number must not be above another. */
+void config_check_order(const struct config *config, const struct node *root,
+			struct faults *faults);

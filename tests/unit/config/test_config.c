@@ -30,6 +30,88 @@ static void test_left_out_settings_have_their_defaults(void **state)
 	config_free(c);
 }
 
+static void test_left_out_settings_of_dispatch_have_their_defaults(void **state)
+{
+	(void)state;
+	struct config *c = parse_ok(INTERFACE);
+	assert_int_equal(c->shards, 0);
+	assert_int_equal(c->dispatch.min_streams_per_peer, 1);
+	assert_int_equal(c->dispatch.max_streams_per_peer, 10);
+	assert_int_equal(c->dispatch.stream_idle_timeout, 300 * NSEC_PER_SEC);
+	assert_int_equal(c->dispatch.stream_cleanup_interval, 60 * NSEC_PER_SEC);
+	assert_int_equal(c->dispatch.worker_idle_timeout, 300 * NSEC_PER_SEC);
+	assert_int_equal(c->dispatch.worker_cleanup_interval, 60 * NSEC_PER_SEC);
+	assert_int_equal(c->dispatch.worker_buffer_size, 1000);
+	assert_int_equal(c->dispatch.packet_buffer_size, 1000);
+	assert_int_equal(c->dispatch.queue_target, 5 * NSEC_PER_MSEC);
+	assert_int_equal(c->dispatch.queue_interval, 100 * NSEC_PER_MSEC);
+	assert_true(c->dispatch.multiplex);
+	assert_int_equal(c->health.interval, 30 * NSEC_PER_SEC);
+	assert_int_equal(c->health.timeout, 5 * NSEC_PER_SEC);
+	assert_int_equal(c->health.failures, 3);
+	assert_int_equal(c->breaker.failures, 5);
+	assert_int_equal(c->breaker.open_for, 60 * NSEC_PER_SEC);
+	assert_int_equal(c->breaker.successes, 2);
+	assert_int_equal(c->retry.tries, 5);
+	assert_int_equal(c->retry.first, 1 * NSEC_PER_SEC);
+	assert_int_equal(c->retry.max, 30 * NSEC_PER_SEC);
+	config_free(c);
+}
+
+static void test_each_setting_of_dispatch_reaches_its_member(void **state)
+{
+	(void)state;
+	struct config *c = parse_ok(INTERFACE
+				    "shards: 3\n"
+				    "dispatch:\n"
+				    "  min_streams_per_peer: 2\n"
+				    "  max_streams_per_peer: 4\n"
+				    "  stream_idle_timeout: 5s\n"
+				    "  stream_cleanup_interval: 6s\n"
+				    "  worker_idle_timeout: 7s\n"
+				    "  worker_cleanup_interval: 8s\n"
+				    "  worker_buffer_size: 19\n"
+				    "  packet_buffer_size: 20\n"
+				    "  queue_target: 11ms\n"
+				    "  queue_interval: 12ms\n"
+				    "  multiplex: false\n"
+				    "health: {interval: 14s, timeout: 13s, failures: 15}\n"
+				    "breaker: {failures: 16, open_for: 17s, successes: 18}\n"
+				    "retry: {tries: 21, first: 22s, max: 23s}\n");
+	assert_int_equal(c->shards, 3);
+	assert_int_equal(c->dispatch.min_streams_per_peer, 2);
+	assert_int_equal(c->dispatch.max_streams_per_peer, 4);
+	assert_int_equal(c->dispatch.stream_idle_timeout, 5 * NSEC_PER_SEC);
+	assert_int_equal(c->dispatch.stream_cleanup_interval, 6 * NSEC_PER_SEC);
+	assert_int_equal(c->dispatch.worker_idle_timeout, 7 * NSEC_PER_SEC);
+	assert_int_equal(c->dispatch.worker_cleanup_interval, 8 * NSEC_PER_SEC);
+	assert_int_equal(c->dispatch.worker_buffer_size, 19);
+	assert_int_equal(c->dispatch.packet_buffer_size, 20);
+	assert_int_equal(c->dispatch.queue_target, 11 * NSEC_PER_MSEC);
+	assert_int_equal(c->dispatch.queue_interval, 12 * NSEC_PER_MSEC);
+	assert_false(c->dispatch.multiplex);
+	assert_int_equal(c->health.timeout, 13 * NSEC_PER_SEC);
+	assert_int_equal(c->health.interval, 14 * NSEC_PER_SEC);
+	assert_int_equal(c->health.failures, 15);
+	assert_int_equal(c->breaker.failures, 16);
+	assert_int_equal(c->breaker.open_for, 17 * NSEC_PER_SEC);
+	assert_int_equal(c->breaker.successes, 18);
+	assert_int_equal(c->retry.tries, 21);
+	assert_int_equal(c->retry.first, 22 * NSEC_PER_SEC);
+	assert_int_equal(c->retry.max, 23 * NSEC_PER_SEC);
+	config_free(c);
+}
+
+static void test_numbers_of_a_pair_may_meet_where_that_makes_sense(void **state)
+{
+	(void)state;
+	config_free(parse_ok(INTERFACE
+			     "dispatch: {min_streams_per_peer: 10, max_streams_per_peer: 10}\n"
+			     "health: {interval: 3s, timeout: 3s}\n"
+			     "retry: {first: 3s, max: 3s}\n"));
+	config_free(parse_ok(INTERFACE "dispatch: {min_streams_per_peer: 0}\n"));
+}
+
 static void test_each_setting_reaches_its_member(void **state)
 {
 	(void)state;
@@ -139,9 +221,37 @@ static const char *section_prefix(enum setting_section section)
 		return INTERFACE "queue: {";
 	case SECTION_TCP:
 		return INTERFACE "tcp: {";
+	case SECTION_DISPATCH:
+		return INTERFACE "dispatch: {";
+	case SECTION_HEALTH:
+		return INTERFACE "health: {";
+	case SECTION_BREAKER:
+		return INTERFACE "breaker: {";
+	case SECTION_RETRY:
+		return INTERFACE "retry: {";
 	default:
 		return INTERFACE;
 	}
+}
+
+/* What has to stand beside a setting for it to take all its values. */
+static const char *company_of(const char *name)
+{
+	static const char *const companies[][2] = {
+		{"min_streams_per_peer", "max_streams_per_peer: 64, "},
+		{"max_streams_per_peer", "min_streams_per_peer: 0, "},
+		{"queue_target", "queue_interval: 4s, "},
+		{"queue_interval", "queue_target: 1ms, "},
+		{"interval", "timeout: 100ms, "},
+		{"timeout", "interval: 1h, "},
+		{"first", "max: 1h, "},
+		{"max", "first: 100ms, "},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(companies); i++) {
+		if (strcmp(companies[i][0], name) == 0)
+			return companies[i][1];
+	}
+	return "";
 }
 
 static enum err parse_value(const struct setting *s, uint64_t value, struct config **ret_config)
@@ -150,8 +260,9 @@ static enum err parse_value(const struct setting *s, uint64_t value, struct conf
 	const char *unit = s->type == SETTING_DURATION ? "ms" : s->type == SETTING_SIZE ? "B" : "";
 	uint64_t factor = s->type == SETTING_DURATION ? NSEC_PER_MSEC : 1;
 	char text[512];
-	snprintf(text, sizeof(text), "%s%s: %llu%s%s\n", section_prefix(s->section), s->name,
-		 (unsigned long long)(value / factor), unit, s->section != SECTION_TOP ? "}" : "");
+	snprintf(text, sizeof(text), "%s%s%s: %llu%s%s\n", section_prefix(s->section),
+		 company_of(s->name), s->name, (unsigned long long)(value / factor), unit,
+		 s->section != SECTION_TOP ? "}" : "");
 	return parse(text, ret_config);
 }
 
@@ -183,7 +294,7 @@ static void test_numbers_are_taken_up_to_their_bounds_and_not_one_off(void **sta
 		assert_err(parse_value(s, s->max + step, &none), ERR_RANGE);
 		assert_null(none);
 	}
-	assert_int_equal(n, 6);
+	assert_int_equal(n, 26);
 }
 
 /* A file of n peers with two addresses and two prefixes each; free() it. */
@@ -343,6 +454,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_left_out_settings_have_their_defaults),
 		cmocka_unit_test(test_each_setting_reaches_its_member),
+		cmocka_unit_test(test_left_out_settings_of_dispatch_have_their_defaults),
+		cmocka_unit_test(test_each_setting_of_dispatch_reaches_its_member),
+		cmocka_unit_test(test_numbers_of_a_pair_may_meet_where_that_makes_sense),
 		cmocka_unit_test(test_control_defaults_to_the_interfaces_name),
 		cmocka_unit_test(test_empty_values_are_empty_lists_and_maps),
 		cmocka_unit_test(test_p2p_end_of_an_address_is_taken_off),

@@ -79,7 +79,7 @@ static const struct bad bads[] = {
 	{"unknown",
 	 "interface: {addresses: [10.7.0.1/24]}\n"
 	 "frobnicate: 1\n",
-	 "f:2:1: no setting is called \"frobnicate\"; there are key, listen, interface, control, log_level, queue, tcp, keepalive, peers\n"},
+	 "f:2:1: no setting is called \"frobnicate\"; there are key, listen, interface, control, log_level, queue, tcp, keepalive, shards, dispatch, health, breaker, retry, peers\n"},
 	{"unknown in tcp",
 	 "interface: {addresses: [10.7.0.1/24]}\n"
 	 "tcp:\n"
@@ -88,7 +88,7 @@ static const struct bad bads[] = {
 	{"hostile key",
 	 "interface: {addresses: [10.7.0.1/24]}\n"
 	 "\"a\\nb\\e[31m\": 1\n",
-	 "f:2:1: no setting is called \"a\\x0ab\\x1b[31m\"; there are key, listen, interface, control, log_level, queue, tcp, keepalive, peers\n"},
+	 "f:2:1: no setting is called \"a\\x0ab\\x1b[31m\"; there are key, listen, interface, control, log_level, queue, tcp, keepalive, shards, dispatch, health, breaker, retry, peers\n"},
 	{"twice",
 	 "interface: {addresses: [10.7.0.1/24]}\n"
 	 "log_level: info\n"
@@ -149,6 +149,31 @@ static const struct bad bads[] = {
 	 "interface: {addresses: [10.7.0.1/24]}\n"
 	 "keepalive: never\n",
 	 "f:2:12: keepalive: \"never\" is not a number: 1s to 1h\n"},
+	{"pairs the wrong way round",
+	 "interface: {addresses: [10.7.0.1/24]}\n"
+	 "dispatch: {max_streams_per_peer: 2, min_streams_per_peer: 3, queue_target: 1s, queue_interval: 1s}\n"
+	 "health: {interval: 2s, timeout: 2001ms}\n"
+	 "retry: {first: 1m, max: 59s}\n",
+	 "f:2:59: dispatch.min_streams_per_peer: 3 is more than max_streams_per_peer, which is 2\n"
+	 "f:2:76: dispatch.queue_target: 1s is not less than queue_interval, which is 1s\n"
+	 "f:3:33: health.timeout: 2001ms is more than interval, which is 2s\n"
+	 "f:4:16: retry.first: 1m is more than max, which is 59s\n"},
+	{"pairs against a default",
+	 "interface: {addresses: [10.7.0.1/24]}\n"
+	 "dispatch: {min_streams_per_peer: 11, queue_target: 100ms}\n"
+	 "health: {interval: 4s}\n"
+	 "retry: {max: 999ms}\n",
+	 "f:2:34: dispatch.min_streams_per_peer: 11 is more than max_streams_per_peer, which is 10 by default\n"
+	 "f:2:52: dispatch.queue_target: 100ms is not less than queue_interval, which is 100ms by default\n"
+	 "f:3:20: health.interval: 4s is less than timeout, which is 5s by default\n"
+	 "f:4:14: retry.max: 999ms is less than first, which is 1s by default\n"},
+	{"pair of which one is no number",
+	 "interface: {addresses: [10.7.0.1/24]}\n"
+	 "dispatch: {min_streams_per_peer: 3, max_streams_per_peer: many}\n"
+	 "retry: {first: 0s, max: 0s}\n",
+	 "f:2:59: dispatch.max_streams_per_peer: \"many\" is not a number: 1 to 64 streams\n"
+	 "f:3:16: retry.first: \"0s\" is too small: 100ms to 1h\n"
+	 "f:3:25: retry.max: \"0s\" is too small: 100ms to 1h\n"},
 	{"size no unit",
 	 "interface: {addresses: [10.7.0.1/24]}\n"
 	 "queue: {bytes: 2000000}\n",
