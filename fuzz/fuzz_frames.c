@@ -25,16 +25,55 @@ static uint64_t mix(uint64_t digest, const void *p, size_t len)
 	return digest;
 }
 
+/* What was read is what can be said again, and means the same then. */
+static void check_hello(const struct frame_hello *hello)
+{
+	require(hello->lanes >= 1 && hello->lanes <= FRAME_LANES_MAX);
+	require(hello->n_replaces <= FRAME_REPLACES_MAX);
+	uint8_t frame[FRAME_HEADER_LEN + FRAME_HELLO_LEN_SENT_MAX];
+	struct wbuf w = wbuf_of(frame, sizeof(frame));
+	frame_put_hello(&w, hello);
+	require(!w.overflowed);
+	struct span payload = wbuf_view(&w);
+	span_skip(&payload, FRAME_HEADER_LEN);
+	struct frame_hello again;
+	require(frame_parse_hello(payload, &again) == ERR_OK);
+	require(again.version == hello->version && again.mtu == hello->mtu &&
+		again.capabilities == hello->capabilities &&
+		again.payload_len_max == hello->payload_len_max);
+	require(again.stream_id == hello->stream_id && again.lanes == hello->lanes &&
+		again.n_replaces == hello->n_replaces &&
+		memcmp(again.replaces, hello->replaces, sizeof(again.replaces)) == 0);
+}
+
+static uint64_t mix_hello(uint64_t digest, const struct frame_hello *hello)
+{
+	check_hello(hello);
+	digest = mix(digest, &hello->version, sizeof(hello->version));
+	digest = mix(digest, &hello->mtu, sizeof(hello->mtu));
+	digest = mix(digest, &hello->capabilities, sizeof(hello->capabilities));
+	digest = mix(digest, &hello->payload_len_max, sizeof(hello->payload_len_max));
+	digest = mix(digest, &hello->stream_id, sizeof(hello->stream_id));
+	digest = mix(digest, hello->replaces, sizeof(hello->replaces));
+	return mix(digest, &hello->lanes, sizeof(hello->lanes));
+}
+
 static uint64_t mix_event(uint64_t digest, const struct frame_event *event)
 {
 	digest = mix(digest, &event->type, sizeof(event->type));
-	digest = mix(digest, event->packet.p, event->packet.len);
-	digest = mix(digest, &event->offload, sizeof(event->offload));
-	digest = mix(digest, &event->hello.version, sizeof(event->hello.version));
-	digest = mix(digest, &event->hello.mtu, sizeof(event->hello.mtu));
-	digest = mix(digest, &event->hello.capabilities, sizeof(event->hello.capabilities));
-	digest = mix(digest, &event->hello.payload_len_max, sizeof(event->hello.payload_len_max));
-	return mix(digest, &event->probe, sizeof(event->probe));
+	switch (event->type) {
+	case FRAME_EV_HELLO:
+		return mix_hello(digest, &event->hello);
+	case FRAME_EV_PACKET:
+		digest = mix(digest, event->packet.p, event->packet.len);
+		digest = mix(digest, &event->offload, sizeof(event->offload));
+		digest = mix(digest, &event->is_seq, sizeof(event->is_seq));
+		return event->is_seq ? mix(digest, &event->seq, sizeof(event->seq)) : digest;
+	case FRAME_EV_SEQ_END:
+		return mix(digest, &event->seq, sizeof(event->seq));
+	default:
+		return mix(digest, &event->probe, sizeof(event->probe));
+	}
 }
 
 /* One event of either protocol into the digest; its error. */
@@ -62,7 +101,7 @@ static uint64_t read_all(uint8_t mode, const uint8_t *data, size_t len, size_t p
 	static const struct frame_hello own = {
 		.version = FRAME_VERSION,
 		.mtu = 1420,
-		.capabilities = FRAME_CAN_OFFLOAD | FRAME_CAN_PROBE,
+		.capabilities = FRAME_CAN_OFFLOAD | FRAME_CAN_PROBE | FRAME_CAN_SEQ,
 		.payload_len_max = FRAME_PAYLOAD_LEN_MAX,
 	};
 	struct frame_reader *r = NULL;

@@ -10,6 +10,10 @@
 
 #include <assert.h>
 
+static_assert((int)CHANNEL_CONTROL_CAP >= FRAME_HEADER_LEN + FRAME_HELLO_LEN_SENT_MAX +
+						  12 * (FRAME_HEADER_LEN + FRAME_PROBE_LEN),
+	      "a HELLO and a dozen of probes");
+
 void channel_init(struct channel *c, size_t packets_max, size_t bytes_max, struct metrics *metrics)
 {
 	*c = (struct channel){

@@ -40,7 +40,7 @@ enum channel_framing {
 };
 
 enum {
-	CHANNEL_CONTROL_CAP = 256, /* bytes; a HELLO and a dozen of probes or answers */
+	CHANNEL_CONTROL_CAP = 416, /* bytes; the longest HELLO and a dozen of probes or answers */
 };
 
 struct channel {

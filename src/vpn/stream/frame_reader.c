@@ -17,7 +17,8 @@ struct frame_reader {
 	enum frame_role role;
 	uint32_t capabilities;    /* what we promised, enum frame_capability */
 	size_t packet_len_max;    /* bytes of a packet, or a segment */
-	size_t super_payload_max; /* bytes of a SUPER's payload */
+	size_t super_payload_max; /* bytes of a SUPER's payload, a SEQ_SUPER has FRAME_SEQ_LEN more
+				   */
 
 	bool has_hello;  /* the peer's has come */
 	bool in_payload; /* a header was read, `type` and `payload_len` are its */
@@ -27,14 +28,26 @@ struct frame_reader {
 	enum err broken; /* ERR_OK while the stream is good */
 };
 
-static bool promised(const struct frame_reader *r, enum frame_capability what)
+/* All of these? */
+static bool promised(const struct frame_reader *r, uint32_t capabilities)
 {
-	return (r->capabilities & what) != 0;
+	return (r->capabilities & capabilities) == capabilities;
 }
 
 static size_t larger(size_t a, size_t b)
 {
 	return a > b ? a : b;
+}
+
+/* Bytes of the longest payload that can come. */
+static size_t payload_cap(const struct frame_reader *r)
+{
+	if (r->role == FRAME_OPENER)
+		return FRAME_HELLO_LEN_MAX;
+	size_t cap = promised(r, FRAME_CAN_OFFLOAD) ? r->super_payload_max : r->packet_len_max;
+	if (promised(r, FRAME_CAN_SEQ))
+		cap += FRAME_SEQ_LEN;
+	return larger(cap, FRAME_HELLO_LEN_MAX);
 }
 
 enum err frame_reader_new(enum frame_role role, const struct frame_hello *own,
@@ -49,11 +62,7 @@ enum err frame_reader_new(enum frame_role role, const struct frame_hello *own,
 	r->packet_len_max = own->mtu;
 	r->super_payload_max = own->payload_len_max < FRAME_PAYLOAD_LEN_MAX ? own->payload_len_max
 									    : FRAME_PAYLOAD_LEN_MAX;
-	size_t cap = FRAME_HELLO_LEN_MAX;
-	if (role == FRAME_ACCEPTOR)
-		cap = larger(cap, promised(r, FRAME_CAN_OFFLOAD) ? r->super_payload_max
-								 : r->packet_len_max);
-	enum err e = assembler_init(&r->assembler, cap);
+	enum err e = assembler_init(&r->assembler, payload_cap(r));
 	if (e != ERR_OK) {
 		frame_reader_free(r);
 		return e;
@@ -78,14 +87,33 @@ static enum err check_len(size_t len, size_t min, size_t max)
 	return len < min ? ERR_RANGE : ERR_OK;
 }
 
+/* What we must have promised for a frame of this type to come: set of enum frame_capability. */
+static uint32_t needed_for(uint8_t type)
+{
+	switch (type) {
+	case FRAME_SUPER:
+		return FRAME_CAN_OFFLOAD;
+	case FRAME_PROBE:
+		return FRAME_CAN_PROBE;
+	case FRAME_SEQ:
+	case FRAME_SEQ_END:
+		return FRAME_CAN_SEQ;
+	case FRAME_SEQ_SUPER:
+		return FRAME_CAN_SEQ | FRAME_CAN_OFFLOAD;
+	default:
+		return 0;
+	}
+}
+
 /* May a frame of this type and length come now? */
 static enum err check_header(const struct frame_reader *r, uint8_t type, size_t len)
 {
 	if (type == 0 || (type == FRAME_HELLO) == r->has_hello)
 		return ERR_PROTOCOL;
-	bool from_opener = type == FRAME_PACKET || type == FRAME_SUPER || type == FRAME_PROBE;
-	if ((from_opener && r->role == FRAME_OPENER) ||
-	    (type == FRAME_PROBE_ANSWER && r->role == FRAME_ACCEPTOR))
+	if (type > FRAME_HELLO && type <= FRAME_SEQ_END &&
+	    (type == FRAME_PROBE_ANSWER) != (r->role == FRAME_OPENER))
+		return ERR_PROTOCOL;
+	if (!promised(r, needed_for(type)))
 		return ERR_PROTOCOL;
 
 	switch (type) {
@@ -94,15 +122,17 @@ static enum err check_header(const struct frame_reader *r, uint8_t type, size_t 
 	case FRAME_PACKET:
 		return check_len(len, 1, r->packet_len_max);
 	case FRAME_SUPER:
-		if (!promised(r, FRAME_CAN_OFFLOAD))
-			return ERR_PROTOCOL;
 		return check_len(len, OFFLOAD_LEN + 1, r->super_payload_max);
 	case FRAME_PROBE:
-		if (!promised(r, FRAME_CAN_PROBE))
-			return ERR_PROTOCOL;
-		return check_len(len, FRAME_PROBE_LEN, FRAME_PROBE_LEN);
 	case FRAME_PROBE_ANSWER:
 		return check_len(len, FRAME_PROBE_LEN, FRAME_PROBE_LEN);
+	case FRAME_SEQ:
+		return check_len(len, FRAME_SEQ_LEN + 1, FRAME_SEQ_LEN + r->packet_len_max);
+	case FRAME_SEQ_SUPER:
+		return check_len(len, FRAME_SEQ_LEN + OFFLOAD_LEN + 1,
+				 FRAME_SEQ_LEN + r->super_payload_max);
+	case FRAME_SEQ_END:
+		return check_len(len, FRAME_SEQ_LEN, FRAME_SEQ_LEN);
 	default:
 		return check_len(len, 0, FRAME_PAYLOAD_LEN_MAX);
 	}
@@ -110,7 +140,7 @@ static enum err check_header(const struct frame_reader *r, uint8_t type, size_t 
 
 static bool is_known(uint8_t type)
 {
-	return type >= FRAME_HELLO && type <= FRAME_PROBE_ANSWER;
+	return type >= FRAME_HELLO && type <= FRAME_SEQ_END;
 }
 
 static enum err read_header(struct frame_reader *r, struct span *in)
@@ -142,47 +172,69 @@ static enum err skip_payload(struct frame_reader *r, struct span *in)
 	return ERR_OK;
 }
 
-static enum err parse_super(const struct frame_reader *r, struct span payload,
+/* A packet, with what stands before it. Field by field, as this is the way of every packet and the
+ * rest of an event is long. */
+static enum err parse_packet(const struct frame_reader *r, struct span payload,
+			     struct frame_event *ret)
+{
+	struct frame_seq seq = {0};
+	bool is_seq = r->type == FRAME_SEQ || r->type == FRAME_SEQ_SUPER;
+	if (is_seq) {
+		seq = frame_parse_seq(payload.p);
+		span_skip(&payload, FRAME_SEQ_LEN);
+	}
+	struct offload offload = {0};
+	if (r->type == FRAME_SUPER || r->type == FRAME_SEQ_SUPER) {
+		const uint8_t *fields = payload.p;
+		span_skip(&payload, OFFLOAD_LEN);
+		enum err e = offload_parse(fields, payload.len, &offload);
+		if (e != ERR_OK)
+			return e;
+		if (offload_segment_len(&offload, payload.len) > r->packet_len_max)
+			return ERR_TOO_LONG;
+	}
+	ret->type = FRAME_EV_PACKET;
+	ret->is_seq = is_seq;
+	ret->seq = seq;
+	ret->packet = payload;
+	ret->offload = offload;
+	return ERR_OK;
+}
+
+static enum err parse_probe(const struct frame_reader *r, struct span payload,
 			    struct frame_event *ret)
 {
-	struct span packet = payload;
-	span_skip(&packet, OFFLOAD_LEN);
-	struct offload offload;
-	enum err e = offload_parse(payload.p, packet.len, &offload);
-	if (e != ERR_OK)
-		return e;
-	if (offload_segment_len(&offload, packet.len) > r->packet_len_max)
-		return ERR_TOO_LONG;
-	*ret = (struct frame_event){.type = FRAME_EV_PACKET, .packet = packet, .offload = offload};
-	return ERR_OK;
+	enum err e = frame_parse_probe(payload, &ret->probe);
+	if (e == ERR_OK)
+		ret->type = r->type == FRAME_PROBE ? FRAME_EV_PROBE : FRAME_EV_PROBE_ANSWER;
+	return e;
+}
+
+static enum err parse_hello(struct frame_reader *r, struct span payload, struct frame_event *ret)
+{
+	enum err e = frame_parse_hello(payload, &ret->hello);
+	if (e == ERR_OK) {
+		r->has_hello = true;
+		ret->type = FRAME_EV_HELLO;
+	}
+	return e;
 }
 
 static enum err parse_payload(struct frame_reader *r, struct span payload, struct frame_event *ret)
 {
-	enum err e;
-	struct frame_event event = {0};
 	switch (r->type) {
 	case FRAME_HELLO:
-		event.type = FRAME_EV_HELLO;
-		e = frame_parse_hello(payload, &event.hello);
-		r->has_hello = e == ERR_OK;
-		break;
-	case FRAME_PACKET:
-		event.type = FRAME_EV_PACKET;
-		event.packet = payload;
-		e = ERR_OK;
-		break;
-	case FRAME_SUPER:
-		e = parse_super(r, payload, &event);
-		break;
+		return parse_hello(r, payload, ret);
+	case FRAME_PROBE:
+	case FRAME_PROBE_ANSWER:
+		return parse_probe(r, payload, ret);
+	case FRAME_SEQ_END:
+		ret->type = FRAME_EV_SEQ_END;
+		ret->seq = frame_parse_seq(payload.p);
+		return ERR_OK;
 	default:
-		event.type = r->type == FRAME_PROBE ? FRAME_EV_PROBE : FRAME_EV_PROBE_ANSWER;
-		e = frame_parse_probe(payload, &event.probe);
-		break;
+		return parse_packet(r, payload, ret);
 	}
-	if (e == ERR_OK)
-		*ret = event;
-	return e;
 }
 
 enum err frame_reader_read(struct frame_reader *r, struct span *in, struct frame_event *ret_event)

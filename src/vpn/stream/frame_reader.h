@@ -23,18 +23,23 @@
 /* Who we are on this stream. */
 enum frame_role {
 	FRAME_OPENER,   /* reads HELLO and PROBE_ANSWER */
-	FRAME_ACCEPTOR, /* reads HELLO, PACKET, SUPER and PROBE */
+	FRAME_ACCEPTOR, /* reads HELLO, PACKET, SUPER, PROBE, SEQ, SEQ_SUPER and SEQ_END */
 };
 
 enum frame_event_type {
 	FRAME_EV_HELLO,        /* `hello` */
-	FRAME_EV_PACKET,       /* `packet`, and `offload`, all zero for a plain one */
+	FRAME_EV_PACKET,       /* `packet`, `offload`, all zero for a plain one, and `is_seq`; then
+				  `seq` is where it belongs: give it to a reorder table */
 	FRAME_EV_PROBE,        /* `probe`: answer it */
 	FRAME_EV_PROBE_ANSWER, /* `probe` */
+	FRAME_EV_SEQ_END,      /* `seq`: its group has ended there */
 };
 
+/* Only what the type names is written. */
 struct frame_event {
 	enum frame_event_type type;
+	bool is_seq;
+	struct frame_seq seq;
 	struct span packet; /* valid until the next call and while the input is */
 	struct offload offload;
 	struct frame_hello hello;
