@@ -104,19 +104,15 @@ static uint32_t missing_run(const struct reorder *r, uint32_t limit)
 		return limit;
 	uint32_t first = r->next & MASK;
 	/* Once around, the word with `first` twice: its upper bits, in the end its lower ones. */
-	for (uint32_t k = 0; k <= WORDS; k++) {
-		uint32_t word = (first / 64 + k) % WORDS;
-		uint64_t bits = r->present[word];
-		if (k == 0)
-			bits &= UINT64_MAX << (first % 64);
-		if (bits != 0) {
-			uint32_t at = word * 64 + (uint32_t)__builtin_ctzll(bits);
-			uint32_t run = (at - first) & MASK;
-			return run < limit ? run : limit;
-		}
+	uint32_t word = first / 64;
+	uint64_t bits = r->present[word] & UINT64_MAX << (first % 64);
+	for (uint32_t k = 0; bits == 0; k++) {
+		assert(k < WORDS);
+		word = (word + 1) % WORDS;
+		bits = r->present[word];
 	}
-	assert(!"a packet is kept and has no bit");
-	return limit;
+	uint32_t run = (word * 64 + (uint32_t)__builtin_ctzll(bits) - first) & MASK;
+	return run < limit ? run : limit;
 }
 
 /* Room in the arena for so many bytes. false: there is none. */
