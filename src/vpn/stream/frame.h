@@ -48,9 +48,8 @@ enum {
 	FRAME_VERSION = 1,
 	FRAME_MTU_MIN = 1280, /* bytes; all take packets of that length, also before a HELLO */
 
-	FRAME_REPLACES_MAX =
-		16,           /* streams that one HELLO calls dead: more than a peer has for us */
-	FRAME_LANES_MAX = 64, /* shards of a node; more are more threads than a TUN feeds */
+	FRAME_REPLACES_MAX = 16, /* dead streams that a new one takes over from: a peer's pool */
+	FRAME_LANES_MAX = 64,    /* shards of a node; more are more threads than a TUN feeds */
 	FRAME_EXTENSION_HEADER_LEN = 4, /* bytes of tag and length */
 	FRAME_HELLO_LEN_SENT_MAX = FRAME_HELLO_LEN + 3 * FRAME_EXTENSION_HEADER_LEN + 8 +
 				   8 * FRAME_REPLACES_MAX +
@@ -82,8 +81,7 @@ struct frame_hello {
 	uint64_t stream_id; /* the opener's number of this stream, random; 0: it has none */
 	uint64_t replaces[FRAME_REPLACES_MAX]; /* streams of this opener that are dead to it */
 	size_t n_replaces;
-	uint16_t lanes; /* shards that the sender has; parsed: 1..FRAME_LANES_MAX. To write: 0 is 1
-			 */
+	uint16_t lanes; /* shards that the sender has; 0 is 1. Parsed: 1..FRAME_LANES_MAX */
 };
 
 /* Where in its spread flow a packet belongs. */
@@ -106,8 +104,7 @@ void frame_put_seq_header(uint8_t out[FRAME_SEQ_HEADER_LEN], const struct frame_
 void frame_put_seq_super_header(uint8_t out[FRAME_SEQ_SUPER_HEADER_LEN], const struct frame_seq *at,
 				const struct offload *offload, size_t packet_len);
 
-/* Whole frames. */
-/* At most FRAME_HEADER_LEN + FRAME_HELLO_LEN_SENT_MAX bytes. */
+/* Whole frames; the longest HELLO has FRAME_HEADER_LEN + FRAME_HELLO_LEN_SENT_MAX bytes. */
 void frame_put_hello(struct wbuf *out, const struct frame_hello *hello);
 /* type: FRAME_PROBE or FRAME_PROBE_ANSWER. */
 void frame_put_probe(struct wbuf *out, enum frame_type type, const struct frame_probe *probe);
