@@ -21,8 +21,8 @@ enum {
 struct state {
 	struct reorder_table table;
 	struct {
-		bool has_last;
-		uint32_t last; /* the number that came out last, of this life of the group */
+		bool is_begun;
+		uint32_t due; /* behind the number that came out last, in this life of the group */
 	} groups[GROUPS];
 	uint64_t delivered;
 	nsec_t now;
@@ -48,9 +48,10 @@ static void deliver(void *ctx, struct span packet, const struct offload *offload
 	require(packet.len > HEAD_LEN && load_be32(packet.p) == sum(packet.p + 4, packet.len - 4));
 	struct frame_seq at = frame_parse_seq(packet.p + 4);
 	require(at.group < GROUPS && offload->gso_size == (uint16_t)at.seq);
-	require(!s->groups[at.group].has_last || (int32_t)(at.seq - s->groups[at.group].last) > 0);
-	s->groups[at.group].has_last = true;
-	s->groups[at.group].last = at.seq;
+	/* Up to 2^31 - 1 ahead of the number that was due. */
+	require(!s->groups[at.group].is_begun || (int32_t)(at.seq - s->groups[at.group].due) >= 0);
+	s->groups[at.group].is_begun = true;
+	s->groups[at.group].due = at.seq + 1;
 	s->delivered++;
 }
 
@@ -64,7 +65,7 @@ static void forget_dead(struct state *s)
 			is_live = is_live || (g->reorder != NULL && g->id == id);
 		}
 		if (!is_live)
-			s->groups[id].has_last = false;
+			s->groups[id].is_begun = false;
 	}
 }
 
