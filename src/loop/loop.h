@@ -16,6 +16,11 @@
  * Lives: timers and tasks are members of their owners' structs and stop at once, synchronously.
  * A struct sock is the loop's; after sock_close() returns its pointer is dead and no callback of it
  * runs. All functions are for the loop's own thread, except loop_stop().
+ *
+ * A socket may move to another loop, and so to another thread: sock_detach() takes it off its loop
+ * and leaves a struct sock_baton, which belongs to no loop and may be passed on; sock_attach() on
+ * the other loop's thread makes it a socket again. Nothing is lost or doubled meanwhile: what
+ * arrives waits in the kernel.
  */
 #pragma once
 
@@ -98,6 +103,15 @@ struct tcp_stats {
 	nsec_t rtt;             /* smoothed */
 };
 
+/* A socket between two loops: plain data, to be attached or closed, once. All zero: none. Whoever
+ * holds it owns the descriptor. */
+struct sock_baton {
+	const struct loop_ops *ops; /* the kind of loop that it came from; NULL: none */
+	int fd;                     /* of loop_uv */
+	int kind;                   /* of loop_uv */
+	struct sock *sock;          /* of loop_sim */
+};
+
 typedef void resolve_fn(void *ctx, enum err result, const union netaddr *addrs, size_t n_addrs);
 struct resolve; /* one running query */
 
@@ -150,6 +164,16 @@ struct loop_ops {
 	/* Close now. Bytes that the kernel already took are still sent; `abort` drops them (RST).
 	 */
 	void (*sock_close)(struct sock *sock, bool abort);
+	/* Take it off its loop without closing it; as after sock_close() its pointer is dead. Not
+	 * for a dialled socket that has not been writable yet. */
+	void (*sock_detach)(struct sock *sock, struct sock_baton *ret_baton);
+	/* On another loop of the same kind (loop_sim: of the same host), or on the same one; it
+	 * starts unwatched. Empties the baton; on failure it stays the caller's. ERR_NO_MEMORY,
+	 * ERR_UNSUPPORTED. */
+	enum err (*sock_attach)(struct loop *loop, struct sock_baton *baton,
+				struct sock **ret_sock);
+	/* As sock_close(). Any thread. */
+	void (*sock_baton_close)(struct sock_baton *baton, bool abort);
 
 	/*
 	 * Addresses of a DNS name (family AF_INET, AF_INET6 or AF_UNSPEC), at most 16, port 0. `fn`
@@ -303,4 +327,22 @@ static inline struct sock *sock_close(struct sock *sock, bool abort)
 	if (sock != NULL)
 		sock->loop->ops->sock_close(sock, abort);
 	return NULL;
+}
+
+static inline void sock_detach(struct sock *sock, struct sock_baton *ret_baton)
+{
+	sock->loop->ops->sock_detach(sock, ret_baton);
+}
+
+static inline MUST_USE enum err sock_attach(struct loop *loop, struct sock_baton *baton,
+					    struct sock **ret_sock)
+{
+	return loop->ops->sock_attach(loop, baton, ret_sock);
+}
+
+/* Takes one that is empty, and leaves it so. */
+static inline void sock_baton_close(struct sock_baton *baton, bool abort)
+{
+	if (baton->ops != NULL)
+		baton->ops->sock_baton_close(baton, abort);
 }

@@ -133,6 +133,9 @@ enum err sim_error(struct sock *sock);
 enum err sim_local(struct sock *sock, union netaddr *ret);
 enum err sim_tcp_stats(struct sock *sock, struct tcp_stats *ret);
 void sim_close(struct sock *sock, bool abort);
+void sim_detach(struct sock *sock, struct sock_baton *ret_baton);
+enum err sim_attach(struct loop *loop, struct sock_baton *baton, struct sock **ret_sock);
+void sim_baton_close(struct sock_baton *baton, bool abort);
 
 /* sim_listen.c */
 struct sim_end;

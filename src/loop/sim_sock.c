@@ -120,3 +120,33 @@ void sim_close(struct sock *sock, bool abort)
 	struct sim_sock *s = sim_of(sock);
 	s->ops->close(s, abort);
 }
+
+/* The struct stays, as the kernel's does: bytes go on arriving, and nobody is called. While it is
+ * away its host does not count it. */
+void sim_detach(struct sock *sock, struct sock_baton *ret_baton)
+{
+	struct sim_sock *s = sim_of(sock);
+	sim_watch(sock, 0, NULL, NULL);
+	s->host->n_socks--;
+	*ret_baton = (struct sock_baton){.ops = sock->loop->ops, .sock = sock};
+}
+
+enum err sim_attach(struct loop *loop, struct sock_baton *baton, struct sock **ret_sock)
+{
+	assert(baton->ops == loop->ops);
+	struct sim_sock *s = sim_of(baton->sock);
+	if (s->host != sim_host_of(loop))
+		return ERR_UNSUPPORTED;
+	s->host->n_socks++;
+	*ret_sock = baton->sock;
+	*baton = (struct sock_baton){.ops = NULL};
+	return ERR_OK;
+}
+
+void sim_baton_close(struct sock_baton *baton, bool abort)
+{
+	struct sim_sock *s = sim_of(baton->sock);
+	s->host->n_socks++; /* as if it had come back for this */
+	*baton = (struct sock_baton){.ops = NULL};
+	sim_close(&s->base, abort);
+}

@@ -47,6 +47,9 @@ enum err uv_sock_error(struct sock *sock);
 enum err uv_sock_local(struct sock *sock, union netaddr *ret);
 enum err uv_sock_tcp_stats(struct sock *sock, struct tcp_stats *ret);
 void uv_sock_close(struct sock *sock, bool abort);
+void uv_sock_detach(struct sock *sock, struct sock_baton *ret_baton);
+enum err uv_sock_attach(struct loop *loop, struct sock_baton *baton, struct sock **ret_sock);
+void uv_sock_baton_close(struct sock_baton *baton, bool abort);
 
 /* uv_resolve.c */
 enum err uv_resolve(struct loop *loop, const char *name, int family, resolve_fn *fn, void *ctx,

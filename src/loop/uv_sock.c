@@ -127,28 +127,71 @@ static void free_sock(uv_handle_t *poll)
 	free(poll->data);
 }
 
+static bool is_stream_kind(enum kind kind)
+{
+	return kind == KIND_TCP_DIALLED || kind == KIND_TCP_ACCEPTED;
+}
+
 static bool is_stream(const struct uv_sock *s)
 {
-	return s->kind == KIND_TCP_DIALLED || s->kind == KIND_TCP_ACCEPTED;
+	return is_stream_kind(s->kind);
+}
+
+static void close_fd(int fd, enum kind kind, bool abort)
+{
+	if (is_stream_kind(kind) && abort) {
+		struct linger now = {.l_onoff = 1, .l_linger = 0};
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	} else if (is_stream_kind(kind)) {
+		/* Linux resets a connection that is closed with unread bytes, and what was written
+		 * last is lost. So discard those that are here (MSG_TRUNC copies nothing). */
+		ssize_t n = recv(fd, NULL, INT_MAX, MSG_TRUNC | MSG_DONTWAIT);
+		(void)n;
+	}
+	close(fd);
+}
+
+/* libuv forgets the descriptor at once, and the struct when it gets to it. */
+static void leave_loop(struct uv_sock *s)
+{
+	assert(!s->is_closed);
+	s->is_closed = true;
+	loop_of(s)->n_socks--;
+	uv_close((uv_handle_t *)&s->poll, free_sock); /* stops it, too */
 }
 
 void uv_sock_close(struct sock *sock, bool abort)
 {
 	struct uv_sock *s = uv_of(sock);
-	assert(!s->is_closed);
-	s->is_closed = true;
-	if (is_stream(s) && abort) {
-		struct linger now = {.l_onoff = 1, .l_linger = 0};
-		setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-	} else if (is_stream(s)) {
-		/* Linux resets a connection that is closed with unread bytes, and what was written
-		 * last is lost. So discard those that are here (MSG_TRUNC copies nothing). */
-		ssize_t n = recv(s->fd, NULL, INT_MAX, MSG_TRUNC | MSG_DONTWAIT);
-		(void)n;
-	}
-	loop_of(s)->n_socks--;
-	uv_close((uv_handle_t *)&s->poll, free_sock); /* stops it, too */
-	close(s->fd);
+	leave_loop(s);
+	close_fd(s->fd, s->kind, abort);
+}
+
+void uv_sock_detach(struct sock *sock, struct sock_baton *ret_baton)
+{
+	struct uv_sock *s = uv_of(sock);
+	assert(s->dial_errno == 0);
+	*ret_baton =
+		(struct sock_baton){.ops = s->base.loop->ops, .fd = s->fd, .kind = (int)s->kind};
+	leave_loop(s);
+}
+
+enum err uv_sock_attach(struct loop *loop, struct sock_baton *baton, struct sock **ret_sock)
+{
+	assert(baton->ops == loop->ops);
+	struct uv_sock *s = NULL;
+	enum err err = sock_new(loop, baton->fd, (enum kind)baton->kind, &s);
+	if (err != ERR_OK)
+		return err;
+	*baton = (struct sock_baton){.ops = NULL};
+	*ret_sock = &s->base;
+	return ERR_OK;
+}
+
+void uv_sock_baton_close(struct sock_baton *baton, bool abort)
+{
+	close_fd(baton->fd, (enum kind)baton->kind, abort);
+	*baton = (struct sock_baton){.ops = NULL};
 }
 
 enum err uv_adopt_fd(struct loop *loop, int fd, struct sock **ret_sock)

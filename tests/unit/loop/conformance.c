@@ -482,6 +482,188 @@ void test_taken_address_is_not_listened_on_twice(void **state)
 	sock_close(second, false);
 }
 
+/* --- moving from loop to loop, here to the same one ------------------------------------------ */
+
+static void move(struct conformance *c, struct end *end)
+{
+	struct sock_baton baton;
+	sock_detach(end->sock, &baton);
+	end->sock = NULL;
+	assert_ok(sock_attach(c->b, &baton, &end->sock));
+	assert_null(baton.ops); /* it holds nothing any more */
+	sock_baton_close(&baton, false);
+}
+
+struct mover {
+	struct conformance *c;
+	struct end from, to;
+	struct loop_timer timer;
+	uint64_t sum; /* of the bytes written */
+	size_t n_written, n_moves;
+	bool is_away; /* in the baton */
+	struct sock_baton baton;
+};
+
+/* Bytes that tell their place, as many as the socket takes. */
+static void write_numbered(struct mover *m)
+{
+	uint8_t bytes[997];
+	size_t n;
+	do {
+		for (size_t i = 0; i < sizeof(bytes); i++)
+			bytes[i] = (uint8_t)((m->n_written + i) * 7 + (m->n_written + i) / 251);
+		struct iovec iov = {.iov_base = bytes, .iov_len = sizeof(bytes)};
+		if (sock_writev(m->from.sock, &iov, 1, &n) != ERR_OK)
+			return;
+		for (size_t i = 0; i < n; i++)
+			m->sum = m->sum * 31 + bytes[i];
+		m->n_written += n;
+	} while (m->n_written % 16384 > 1000);
+}
+
+/* Every second time it leaves its loop, otherwise it comes back. */
+static void on_move(struct loop_timer *timer, nsec_t now)
+{
+	struct mover *m = CONTAINER_OF(timer, struct mover, timer);
+	write_numbered(m);
+	if (m->is_away) {
+		assert_ok(sock_attach(m->c->b, &m->baton, &m->to.sock));
+		sock_watch(m->to.sock, SOCK_READABLE, on_read, &m->to);
+		if (++m->n_moves == 100)
+			return;
+	} else {
+		sock_detach(m->to.sock, &m->baton);
+		m->to.sock = NULL;
+	}
+	m->is_away = !m->is_away;
+	loop_timer_set(timer, now + NSEC_PER_MSEC / 2);
+}
+
+void test_moved_sock_loses_and_doubles_nothing(void **state)
+{
+	struct conformance *c = *state;
+	struct mover m = {.c = c};
+	connect_ends(c, &m.from, &m.to, NULL);
+	union netaddr before, after;
+	assert_ok(sock_local(m.to.sock, &before));
+	sock_watch(m.to.sock, SOCK_READABLE, on_read, &m.to);
+	loop_timer_init(&m.timer, c->b, on_move);
+	loop_timer_set(&m.timer, loop_now(c->b));
+	wait_for(c, is_past, &m.timer);
+	assert_int_equal(m.n_moves, 100);
+	assert_ok(sock_local(m.to.sock, &after));
+	assert_memory_equal(&before.in4.sin_port, &after.in4.sin_port, 2);
+	/* And the other way. */
+	write_all(&m.to, "hello world");
+	sock_watch(m.from.sock, SOCK_READABLE, on_read, &m.from);
+	wait_for(c, has_read_eleven, &m.from);
+	close_end(&m.from);
+	wait_for(c, has_ended, &m.to);
+	assert_err(m.to.err, ERR_EOF);
+	assert_true(m.n_written > 100000);
+	assert_int_equal(m.to.n_read, m.n_written);
+	assert_true(m.to.sum == m.sum);
+	close_end(&m.to);
+}
+
+static void on_move_self(void *ctx, unsigned ready)
+{
+	struct mover *m = ctx;
+	(void)ready;
+	m->to.n_calls++;
+	move(m->c, &m->to); /* unwatched: not called any more */
+}
+
+void test_moved_sock_may_move_itself_in_its_callback(void **state)
+{
+	struct conformance *c = *state;
+	struct mover m = {.c = c};
+	connect_ends(c, &m.from, &m.to, NULL);
+	write_all(&m.from, "hello world");
+	sock_watch(m.to.sock, SOCK_READABLE | SOCK_WRITABLE, on_move_self, &m);
+	wait_for(c, was_called, &m.to);
+	let_pass(c, 20 * NSEC_PER_MSEC);
+	assert_int_equal(m.to.n_calls, 1);
+	sock_watch(m.to.sock, SOCK_READABLE, on_read, &m.to);
+	wait_for(c, has_read_eleven, &m.to);
+	assert_int_equal(m.to.n_read, 11);
+	close_end(&m.from);
+	close_end(&m.to);
+}
+
+static struct conformance *moving;
+
+static void on_move_other(void *ctx, unsigned ready)
+{
+	(void)ready;
+	struct end *end = ctx;
+	end->n_calls++;
+	move(moving, end->other);
+	move(moving, end);
+}
+
+static bool either_was_called(void *ctx)
+{
+	struct end *ends = ctx;
+	return ends[0].n_calls + ends[1].n_calls > 0;
+}
+
+void test_sock_moved_by_another_ready_one_is_not_called(void **state)
+{
+	struct conformance *c = *state;
+	struct end a[2], b[2];
+	moving = c;
+	for (size_t i = 0; i < 2; i++)
+		connect_ends(c, &a[i], &b[i], NULL);
+	for (size_t i = 0; i < 2; i++) {
+		b[i].other = &b[1 - i];
+		write_all(&a[i], "x");
+	}
+	let_pass(c, 20 * NSEC_PER_MSEC); /* both are ready before the first is called */
+	for (size_t i = 0; i < 2; i++)
+		sock_watch(b[i].sock, SOCK_READABLE, on_move_other, &b[i]);
+	wait_for(c, either_was_called, b);
+	let_pass(c, 20 * NSEC_PER_MSEC);
+	assert_int_equal(b[0].n_calls + b[1].n_calls, 1);
+	for (size_t i = 0; i < 2; i++) {
+		close_end(&a[i]);
+		close_end(&b[i]);
+	}
+}
+
+void test_closed_baton_delivers_what_was_written(void **state)
+{
+	struct conformance *c = *state;
+	struct end a, b;
+	struct sock_baton baton;
+	connect_ends(c, &a, &b, NULL);
+	write_all(&a, "never read by b, must not harm what b wrote");
+	write_all(&b, "hello world");
+	let_pass(c, 20 * NSEC_PER_MSEC);
+	sock_detach(b.sock, &baton);
+	sock_watch(a.sock, SOCK_READABLE, on_read, &a);
+	wait_for(c, has_read_eleven, &a);
+	sock_baton_close(&baton, false);
+	wait_for(c, has_ended, &a);
+	assert_err(a.err, ERR_EOF);
+	assert_int_equal(a.n_read, 11);
+	close_end(&a);
+}
+
+void test_aborted_baton_is_a_reset_for_the_peer(void **state)
+{
+	struct conformance *c = *state;
+	struct end a, b;
+	struct sock_baton baton;
+	connect_ends(c, &a, &b, NULL);
+	sock_detach(b.sock, &baton);
+	sock_baton_close(&baton, true);
+	sock_watch(a.sock, SOCK_READABLE, on_read, &a);
+	wait_for(c, has_ended, &a);
+	assert_err(a.err, ERR_RESET);
+	close_end(&a);
+}
+
 /* --- timers ---------------------------------------------------------------------------------- */
 
 struct probe {

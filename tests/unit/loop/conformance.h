@@ -31,6 +31,11 @@ void test_readiness_is_called_again_while_it_holds(void **state);
 void test_two_hundred_socks_at_once(void **state);
 void test_acked_bytes_are_what_was_written(void **state);
 void test_taken_address_is_not_listened_on_twice(void **state);
+void test_moved_sock_loses_and_doubles_nothing(void **state);
+void test_moved_sock_may_move_itself_in_its_callback(void **state);
+void test_sock_moved_by_another_ready_one_is_not_called(void **state);
+void test_closed_baton_delivers_what_was_written(void **state);
+void test_aborted_baton_is_a_reset_for_the_peer(void **state);
 void test_timers_fire_by_deadline_then_by_order_of_setting(void **state);
 void test_timers_never_fire_early(void **state);
 void test_timer_set_for_now_waits_for_the_next_turn(void **state);
@@ -56,6 +61,11 @@ void test_cancelled_query_is_not_answered(void **state);
 		CONFORMANCE_TEST(test_two_hundred_socks_at_once, s, t),                        \
 		CONFORMANCE_TEST(test_acked_bytes_are_what_was_written, s, t),                 \
 		CONFORMANCE_TEST(test_taken_address_is_not_listened_on_twice, s, t),           \
+		CONFORMANCE_TEST(test_moved_sock_loses_and_doubles_nothing, s, t),             \
+		CONFORMANCE_TEST(test_moved_sock_may_move_itself_in_its_callback, s, t),       \
+		CONFORMANCE_TEST(test_sock_moved_by_another_ready_one_is_not_called, s, t),    \
+		CONFORMANCE_TEST(test_closed_baton_delivers_what_was_written, s, t),           \
+		CONFORMANCE_TEST(test_aborted_baton_is_a_reset_for_the_peer, s, t),            \
 		CONFORMANCE_TEST(test_timers_fire_by_deadline_then_by_order_of_setting, s, t), \
 		CONFORMANCE_TEST(test_timers_never_fire_early, s, t),                          \
 		CONFORMANCE_TEST(test_timer_set_for_now_waits_for_the_next_turn, s, t),        \

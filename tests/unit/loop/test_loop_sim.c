@@ -76,6 +76,21 @@ static int teardown(void **state)
 	return 0;
 }
 
+static void test_sock_moves_within_its_host_only(void **state)
+{
+	struct env *env = env_of(state);
+	struct sock *tun;
+	struct sock_baton baton;
+	assert_ok(sim_tun_new(env->a, &tun));
+	sock_detach(tun, &baton);
+	assert_int_equal(sim_count_live(env->sim), 0);
+	assert_err(sock_attach(env->c.b, &baton, &tun), ERR_UNSUPPORTED);
+	assert_non_null(baton.ops); /* it is still ours */
+	assert_ok(sock_attach(env->c.a, &baton, &tun));
+	assert_int_equal(sim_count_live(env->sim), 1);
+	sock_close(tun, false);
+}
+
 /* --- a client that writes and a server that counts -------------------------------------------- */
 
 enum {
@@ -593,6 +608,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CONFORMANCE_TESTS(setup, teardown),
 		cmocka_unit_test(test_equal_seeds_are_equal_runs),
+		TEST(test_sock_moves_within_its_host_only),
 		TEST(test_hosts_draw_different_random_bytes),
 		TEST(test_bytes_take_delay_and_rate),
 		TEST(test_low_water_mark_bounds_what_is_not_sent),

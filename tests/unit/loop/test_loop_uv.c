@@ -235,6 +235,31 @@ static void test_other_descriptors_are_adopted(void **state)
 	assert_int_equal(close(file), 0);
 }
 
+static void test_sock_moves_to_a_loop_of_another(void **state)
+{
+	struct conformance *c = *state;
+	struct loop *other;
+	assert_ok(loop_uv_new(&other));
+	int fds[2];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, fds), 0);
+	struct sock *in, *out;
+	assert_ok(loop_adopt_fd(c->a, fds[0], &in));
+	assert_ok(loop_adopt_fd(c->a, fds[1], &out));
+	sock_watch(in, SOCK_READABLE, on_message, &in);
+	struct sock_baton baton;
+	sock_detach(in, &baton);
+	in = NULL;
+	struct iovec iov = {(char[]){'a', 'b', 'c'}, 3};
+	size_t n;
+	assert_ok(sock_writev(out, &iov, 1, &n));
+	assert_ok(sock_attach(other, &baton, &in));
+	sock_watch(in, SOCK_READABLE, on_message, &in);
+	struct conformance there = {.a = other, .b = other};
+	assert_true(turn_until(&there, is_null, &in));
+	sock_close(out, false);
+	assert_null(loop_free(other));
+}
+
 static void *stop_from_thread(void *loop)
 {
 	loop_stop(loop);
@@ -297,6 +322,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_no_descriptor_left_is_an_error_that_leaves_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_other_descriptors_are_adopted, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_sock_moves_to_a_loop_of_another, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_stop_from_another_thread_ends_the_run, setup,
 						teardown),
