@@ -113,6 +113,7 @@ static void feed_payload(enum secure_role role, struct span payload)
 	must(s->is_done == (e == ERR_OK));
 	/* Done: then the key was checked and named. */
 	must(!s->is_done || (s->remote_id.len > 0 && s->remote_key_len > 0));
+	must(s->remote_lane < (role == SECURE_RESPONDER ? LANES_MAX : 1));
 	noise_handshake_deinit(&h);
 	secure_free(s);
 }

@@ -35,6 +35,8 @@ enum {
 	NOISE_PLAIN_LEN_MAX = 65519,  /* bytes; the frame less its tag */
 	NOISE_PAYLOAD_LEN_MAX = 4096, /* bytes; an RSA 4096 key and signature need 1.6 KB */
 	NOISE_MUXERS_MAX = 16,        /* names in the early muxer list; further ones are not read */
+	LANES_MAX = 64, /* connections to one peer on purpose, one per shard: lane numbers are below
+			   that; the largest machines that run a node have as many cores to spare */
 
 	/* yamux */
 	YAMUX_WINDOW_INITIAL = 256 * 1024, /* bytes; the spec */

@@ -46,7 +46,7 @@ static enum err put_payload(struct noise *n, struct wbuf *w)
 		return e;
 	noise_payload_put(w, identity_public_key(n->identity),
 			  span_of(signature, sizeof(signature)),
-			  n->muxer[0] != '\0' ? n->muxer : NULL);
+			  n->muxer[0] != '\0' ? n->muxer : NULL, n->lane);
 	assert(!w->overflowed);
 	return ERR_OK;
 }
@@ -89,12 +89,17 @@ static enum err check_payload(struct noise *n, struct span bytes)
 		return e;
 	if (peer_id_equal(&id, identity_peer_id(n->identity)))
 		return ERR_SELF;
+	/* Lanes are the dialler's to choose: what a responder says of them is not for us. */
+	uint64_t lane = n->handshake.is_initiator ? 0 : payload.lane;
+	if (lane >= LANES_MAX)
+		return ERR_RANGE;
 	n->base.remote_id = id;
 	if (n->expected.len > 0 && !peer_id_equal(&id, &n->expected))
 		return ERR_WRONG_PEER;
 
 	memcpy(n->base.remote_key, payload.identity_key.p, payload.identity_key.len);
 	n->base.remote_key_len = payload.identity_key.len;
+	n->base.remote_lane = (uint32_t)lane;
 	/* We offer one, so the first of the initiator's that the responder has is this one, or
 	 * none: then multistream-select decides, as go does. */
 	n->base.is_muxer_agreed = n->muxer[0] != '\0' &&
@@ -233,13 +238,14 @@ const struct secure_ops noise_ops = {
 enum err noise_new(const struct noise_conf *conf, struct secure **ret_secure)
 {
 	size_t muxer_len = conf->muxer != NULL ? strlen(conf->muxer) : 0;
-	assert(muxer_len < NOISE_MUXER_LEN_MAX);
+	assert(muxer_len < NOISE_MUXER_LEN_MAX && conf->lane < LANES_MAX);
 	struct noise *n = calloc(1, sizeof(*n));
 	if (n == NULL)
 		return ERR_NO_MEMORY;
 	n->base.ops = &noise_ops;
 	n->identity = conf->identity;
 	n->expected = conf->expected;
+	n->lane = conf->role == SECURE_INITIATOR ? conf->lane : 0;
 	if (muxer_len > 0)
 		memcpy(n->muxer, conf->muxer, muxer_len);
 	enum err e = noise_handshake_init(&n->handshake, conf->role == SECURE_INITIATOR,

@@ -21,6 +21,8 @@ struct noise_conf {
 	struct peer_id expected;         /* whom we dialled; empty: anyone but ourselves */
 	const char *muxer; /* the one muxer we offer: "/yamux/1.0.0", below 64 bytes, copied; NULL:
 			      no early negotiation */
+	uint32_t lane;     /* as initiator: the lane that this connection is for, below LANES_MAX; 0
+			      says nothing */
 	uint8_t static_secret[32];    /* X25519, fresh random bytes */
 	uint8_t ephemeral_secret[32]; /* X25519, fresh random bytes: never used twice */
 };

@@ -21,6 +21,7 @@ struct noise {
 	const struct identity *identity;
 	struct peer_id expected;
 	char muxer[NOISE_MUXER_LEN_MAX];  /* "": none */
+	uint32_t lane;                    /* that we dial for */
 	struct noise_handshake handshake; /* all zero once done */
 	uint8_t handshake_hash[HASH_LEN]; /* once done: names this connection, at both ends */
 	struct noise_cipher tx;

@@ -11,23 +11,41 @@ enum {
 	IDENTITY_SIG = 2,
 	EXTENSIONS = 4,
 	STREAM_MUXERS = 2, /* within the extensions */
+	RUNNEL_LANE = 29292,
 };
 
 static const char prefix[] = "noise-libp2p-static-key:";
 static_assert(sizeof(prefix) - 1 + X25519_LEN == NOISE_SIGNED_LEN, "prefix and key");
+
+/* Further names than we read are left out: another muxer is agreed on then, or none. */
+static enum err take_muxer(const struct pb_field *field, struct noise_payload *payload)
+{
+	struct span name;
+	enum err e = pb_bytes(field, &name);
+	if (e == ERR_OK && payload->n_muxers < NOISE_MUXERS_MAX)
+		payload->muxers[payload->n_muxers++] = name;
+	return e;
+}
+
+static enum err take_lane(const struct pb_field *field, struct noise_payload *payload)
+{
+	if (payload->has_lane)
+		return ERR_MALFORMED;
+	payload->has_lane = true;
+	return pb_uint(field, &payload->lane);
+}
 
 static enum err parse_extensions(struct span bytes, struct noise_payload *payload)
 {
 	struct pb_field field;
 	enum err e;
 	while ((e = pb_next(&bytes, &field)) == ERR_OK) {
-		struct span name;
-		if (field.number != STREAM_MUXERS)
-			continue;
-		if ((e = pb_bytes(&field, &name)) != ERR_OK)
+		if (field.number == STREAM_MUXERS)
+			e = take_muxer(&field, payload);
+		else if (field.number == RUNNEL_LANE)
+			e = take_lane(&field, payload);
+		if (e != ERR_OK)
 			return e;
-		if (payload->n_muxers < NOISE_MUXERS_MAX)
-			payload->muxers[payload->n_muxers++] = name;
 	}
 	return e == ERR_DONE ? ERR_OK : ERR_MALFORMED;
 }
@@ -70,15 +88,18 @@ enum err noise_payload_parse(struct span bytes, struct noise_payload *ret_payloa
 }
 
 void noise_payload_put(struct wbuf *w, struct span identity_key, struct span identity_sig,
-		       const char *muxer)
+		       const char *muxer, uint32_t lane)
 {
 	pb_put_bytes(w, IDENTITY_KEY, identity_key);
 	pb_put_bytes(w, IDENTITY_SIG, identity_sig);
-	if (muxer != NULL) {
-		size_t mark = pb_begin(w, EXTENSIONS);
+	if (muxer == NULL && lane == 0)
+		return;
+	size_t mark = pb_begin(w, EXTENSIONS);
+	if (muxer != NULL)
 		pb_put_bytes(w, STREAM_MUXERS, span_str(muxer));
-		pb_end(w, mark);
-	}
+	if (lane != 0)
+		pb_put_uint(w, RUNNEL_LANE, lane);
+	pb_end(w, mark);
 }
 
 bool noise_payload_has_muxer(const struct noise_payload *payload, const char *muxer)

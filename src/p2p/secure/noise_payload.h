@@ -5,9 +5,11 @@
  *	message NoiseHandshakePayload {
  *	  bytes identity_key = 1; bytes identity_sig = 2; NoiseExtensions extensions = 4; }
  *	message NoiseExtensions { repeated bytes webtransport_certhashes = 1;
- *	  repeated string stream_muxers = 2; }
+ *	  repeated string stream_muxers = 2; uint32 runnel_lane = 29292; }
  *
  * Nothing in it is true before the signature was verified. Field 3 is an old one, and skipped.
+ * runnel_lane is ours (docs/protocol.md): the spec leaves code points above 1024 to whoever tries
+ * something, and everyone else skips them.
  */
 #pragma once
 
@@ -25,15 +27,17 @@ struct noise_payload {
 	struct span identity_sig;
 	struct span muxers[NOISE_MUXERS_MAX];
 	size_t n_muxers;
+	bool has_lane;
+	uint64_t lane; /* 0 where none was sent; its range is the reader's to check */
 };
 
-/* Unknown fields are skipped; a key or signature that is missing or there twice is ERR_MALFORMED.
- */
+/* Unknown fields are skipped; a key or signature that is missing or there twice is ERR_MALFORMED,
+ * and so is a second lane. */
 MUST_USE enum err noise_payload_parse(struct span bytes, struct noise_payload *ret_payload);
 
-/* muxer: NULL for none. */
+/* muxer: NULL for none; lane: 0 for none. */
 void noise_payload_put(struct wbuf *w, struct span identity_key, struct span identity_sig,
-		       const char *muxer);
+		       const char *muxer, uint32_t lane);
 
 bool noise_payload_has_muxer(const struct noise_payload *payload, const char *muxer);
 

@@ -31,7 +31,7 @@ struct secure_ops {
 	 * Handshake. Consumes whole messages from the front of *in, leaves an incomplete one; call
 	 * again when more came. Bytes behind the last handshake message stay in *in: they are
 	 * records. ERR_MALFORMED, ERR_TOO_LONG, ERR_DECRYPT, ERR_BAD_KEY, ERR_BAD_SIGNATURE,
-	 * ERR_WRONG_PEER, ERR_SELF, ERR_UNSUPPORTED, ERR_CRYPTO.
+	 * ERR_WRONG_PEER, ERR_SELF, ERR_UNSUPPORTED, ERR_RANGE (remote_lane), ERR_CRYPTO.
 	 */
 	enum err (*feed)(struct secure *s, struct span *in);
 	/* Append handshake bytes to be sent, if any. ERR_FULL: nothing was written. */
@@ -59,6 +59,8 @@ struct secure {
 	uint8_t remote_key[PUBLIC_KEY_LEN_MAX]; /* protobuf-encoded PublicKey ... */
 	size_t remote_key_len;                  /* ... of so many bytes */
 	bool is_muxer_agreed; /* early negotiation chose the muxer: no multistream-select inside */
+	uint32_t remote_lane; /* for which of its lanes the initiator dialled; below LANES_MAX. The
+				 responder's to know: 0 at the initiator */
 };
 
 /* Takes NULL; returns NULL. Wipes keys. */

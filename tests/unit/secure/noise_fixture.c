@@ -117,7 +117,7 @@ size_t liar_payload(const struct liar *l, const struct identity *identity, const
 	noise_payload_signed(l->handshake.static_pair.public_key, data);
 	assert_ok(identity_sign(identity, span_of(data, sizeof(data)), signature));
 	noise_payload_put(&w, identity_public_key(identity), span_of(signature, sizeof(signature)),
-			  muxer);
+			  muxer, 0);
 	assert_ok(wbuf_check(&w));
 	return w.len;
 }

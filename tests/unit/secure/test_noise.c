@@ -198,6 +198,41 @@ static void test_unknown_fields_are_skipped(void **state)
 	liar_deinit(&liar);
 }
 
+static void test_responder_learns_the_lane_and_the_initiator_none(void **state)
+{
+	struct fixture *f = *state;
+	const uint32_t lanes[] = {0, 1, 7, LANES_MAX - 1};
+	for (size_t i = 0; i < sizeof(lanes) / sizeof(lanes[0]); i++) {
+		struct noise_conf conf = fixture_conf(f, SECURE_INITIATOR);
+		conf.lane = lanes[i];
+		fixture_make(f, SECURE_INITIATOR, &conf);
+		conf = fixture_conf(f, SECURE_RESPONDER);
+		conf.lane = 5; /* says nothing */
+		fixture_make(f, SECURE_RESPONDER, &conf);
+		fixture_connect(f);
+		assert_int_equal(f->end[1]->remote_lane, lanes[i]);
+		assert_int_equal(f->end[0]->remote_lane, 0);
+		assert_true(f->end[0]->is_muxer_agreed && f->end[1]->is_muxer_agreed);
+	}
+}
+
+/* What every node before lanes sends, and every other implementation. */
+static void test_lane_0_leaves_the_payload_as_it_was(void **state)
+{
+	(void)state;
+	uint8_t bytes[64];
+	struct wbuf w = wbuf_of(bytes, sizeof(bytes));
+	noise_payload_put(&w, span_str("k"), span_str("s"), "/m", 0);
+	assert_span_equal(wbuf_view(&w), span_of("\x0a\x01k\x12\x01s\x22\x04\x12\x02/m", 12));
+	w = wbuf_of(bytes, sizeof(bytes));
+	noise_payload_put(&w, span_str("k"), span_str("s"), NULL, 0);
+	assert_span_equal(wbuf_view(&w), span_of("\x0a\x01k\x12\x01s", 6));
+	w = wbuf_of(bytes, sizeof(bytes));
+	noise_payload_put(&w, span_str("k"), span_str("s"), "/m", 3);
+	assert_span_equal(wbuf_view(&w),
+			  span_of("\x0a\x01k\x12\x01s\x22\x08\x12\x02/m\xe0\xa6\x0e\x03", 16));
+}
+
 static void test_handshake_secrets_are_gone_once_done(void **state)
 {
 	struct fixture *f = *state;
@@ -223,6 +258,8 @@ int main(void)
 		NOISE_TEST(test_muxer_is_agreed_only_when_both_offer_it),
 		NOISE_TEST(test_muxer_is_found_in_a_longer_list),
 		NOISE_TEST(test_unknown_fields_are_skipped),
+		NOISE_TEST(test_responder_learns_the_lane_and_the_initiator_none),
+		NOISE_TEST(test_lane_0_leaves_the_payload_as_it_was),
 		NOISE_TEST(test_handshake_secrets_are_gone_once_done),
 	};
 	return cmocka_run_group_tests_name("noise", tests, NULL, NULL);

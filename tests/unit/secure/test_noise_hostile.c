@@ -184,7 +184,7 @@ static struct span key_of_another(struct fixture *f, struct liar *l)
 	assert_ok(identity_sign(identity, span_of(data, sizeof(data)), signature));
 	struct wbuf w = wbuf_of(scratch, sizeof(scratch));
 	noise_payload_put(&w, identity_public_key(victim), span_of(signature, sizeof(signature)),
-			  MUXER);
+			  MUXER, 0);
 	identity_free(identity);
 	return wbuf_view(&w);
 }
@@ -286,6 +286,117 @@ static void test_truncated_payloads_are_refused(void **state)
 		assert_int_equal(s->is_done, is_whole);
 		liar_deinit(&liar);
 	}
+}
+
+/* --- lanes -----------------------------------------------------------------------------------
+ */
+
+/* What a responder says to an honest payload with these extensions behind it. */
+static enum err say_extensions(struct fixture *f, struct span extensions, uint32_t *ret_lane)
+{
+	struct liar liar;
+	struct secure *s = fixture_make(f, SECURE_RESPONDER, NULL);
+	liar_init(&liar, SECURE_INITIATOR);
+	struct wbuf w = wbuf_of(scratch, sizeof(scratch));
+	w.len = honest(f, &liar).len;
+	wbuf_put_u8(&w, 0x22);
+	wbuf_put_u8(&w, (uint8_t)extensions.len);
+	wbuf_put(&w, extensions);
+	enum err e = liar_play(&liar, s, wbuf_view(&w));
+	assert_int_equal(s->is_done, e == ERR_OK);
+	*ret_lane = s->remote_lane;
+	liar_deinit(&liar);
+	return e;
+}
+
+#define LANE    "\xe0\xa6\x0e" /* field 29292, a number */
+#define TEXT(t) span_of(t, sizeof(t) - 1)
+
+static void test_lanes_out_of_range_are_refused(void **state)
+{
+	struct fixture *f = *state;
+	const struct {
+		struct span bytes;
+		enum err expected;
+		uint32_t lane;
+	} cases[] = {
+		{TEXT(LANE "\x00"), ERR_OK, 0},
+		{TEXT(LANE "\x01"), ERR_OK, 1},
+		{TEXT(LANE "\x3f"), ERR_OK, 63},
+		{TEXT(LANE "\x40"), ERR_RANGE, 0},
+		{TEXT(LANE "\xff\xff\xff\xff\x0f"), ERR_RANGE, 0},
+		{TEXT(LANE "\x81\x80\x80\x80\x10"), ERR_RANGE, 0}, /* 2^32 + 1: not lane 1 */
+		{TEXT(LANE "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), ERR_RANGE, 0},
+		{TEXT(LANE "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02"), ERR_MALFORMED, 0},
+		{TEXT(LANE "\x01" LANE "\x01"), ERR_MALFORMED, 0}, /* twice */
+		{TEXT(LANE "\x00" LANE "\x01"), ERR_MALFORMED, 0},
+		{TEXT("\xe2\xa6\x0e\x01\x01"), ERR_MALFORMED, 0},         /* bytes, not a number */
+		{TEXT("\xe5\xa6\x0e\x01\x00\x00\x00"), ERR_MALFORMED, 0}, /* fixed32 */
+		{TEXT("\xe8\xa6\x0e\x07"), ERR_OK, 0}, /* the field behind it: nobody's */
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint32_t lane;
+		assert_err(say_extensions(f, cases[i].bytes, &lane), cases[i].expected);
+		assert_int_equal(lane, cases[i].lane);
+	}
+}
+
+/* Twice over two extension messages, which protobuf merges into one. */
+static void test_a_second_lane_in_a_second_message_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct liar liar;
+	struct secure *s = fixture_make(f, SECURE_RESPONDER, NULL);
+	liar_init(&liar, SECURE_INITIATOR);
+	struct wbuf w = wbuf_of(scratch, sizeof(scratch));
+	w.len = honest(f, &liar).len;
+	wbuf_put(&w, TEXT("\x22\x04" LANE "\x02\x22\x04" LANE "\x02"));
+	assert_err(liar_play(&liar, s, wbuf_view(&w)), ERR_MALFORMED);
+	liar_deinit(&liar);
+}
+
+static void test_a_lane_cut_at_every_byte_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	static const char whole[] = "\x12\x02/x" LANE "\x3f";
+	const size_t len = sizeof(whole) - 1;
+	for (size_t cut = 0; cut <= len; cut++) {
+		uint32_t lane;
+		bool is_whole = cut == 0 || cut == 4 || cut == len;
+		assert_err(say_extensions(f, span_of(whole, cut), &lane),
+			   is_whole ? ERR_OK : ERR_MALFORMED);
+		assert_int_equal(lane, cut == len ? 63 : 0);
+	}
+}
+
+/* A lane that nobody signed for is nothing: the signature is what is wrong. */
+static void test_a_lane_beside_a_bad_signature_counts_for_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct liar liar;
+	struct secure *s = fixture_make(f, SECURE_RESPONDER, NULL);
+	liar_init(&liar, SECURE_INITIATOR);
+	struct wbuf w = wbuf_of(scratch, sizeof(scratch));
+	w.len = signed_for_another_static_key(f, &liar).len;
+	wbuf_put(&w, TEXT("\x22\x04" LANE "\x40"));
+	assert_err(liar_play(&liar, s, wbuf_view(&w)), ERR_BAD_SIGNATURE);
+	assert_int_equal(s->remote_lane, 0);
+	liar_deinit(&liar);
+}
+
+/* Lanes are the dialler's to choose. */
+static void test_a_lane_of_a_responder_is_ignored(void **state)
+{
+	struct fixture *f = *state;
+	struct liar liar;
+	struct secure *s = fixture_make(f, SECURE_INITIATOR, NULL);
+	liar_init(&liar, SECURE_RESPONDER);
+	struct wbuf w = wbuf_of(scratch, sizeof(scratch));
+	w.len = honest(f, &liar).len;
+	wbuf_put(&w, TEXT("\x22\x04" LANE "\x40"));
+	assert_ok(liar_play(&liar, s, wbuf_view(&w)));
+	assert_int_equal(s->remote_lane, 0);
+	liar_deinit(&liar);
 }
 
 static void test_another_peer_than_the_dialled_one_is_refused(void **state)
@@ -452,6 +563,11 @@ int main(void)
 		NOISE_TEST(test_payload_of_message_1_is_ignored),
 		NOISE_TEST(test_bad_identities_are_refused),
 		NOISE_TEST(test_truncated_payloads_are_refused),
+		NOISE_TEST(test_lanes_out_of_range_are_refused),
+		NOISE_TEST(test_a_second_lane_in_a_second_message_is_refused),
+		NOISE_TEST(test_a_lane_cut_at_every_byte_is_refused),
+		NOISE_TEST(test_a_lane_beside_a_bad_signature_counts_for_nothing),
+		NOISE_TEST(test_a_lane_of_a_responder_is_ignored),
 		NOISE_TEST(test_another_peer_than_the_dialled_one_is_refused),
 		NOISE_TEST(test_ourselves_are_refused),
 		NOISE_TEST(test_a_mirror_is_refused),
