@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "p2p/host/conn_baton.h"
 #include "p2p/host/conn_internal.h"
 
 #define BIT(state) (1u << (state))
@@ -19,9 +20,11 @@ static const struct {
 } moves[] = {
 	[CONN_DIALLING] = {"dialling", BIT(CONN_SELECTING) | BIT(CONN_CLOSING)},
 	[CONN_SELECTING] = {"selecting", BIT(CONN_SECURING) | BIT(CONN_CLOSING)},
-	[CONN_SECURING] = {"securing", BIT(CONN_MUXING) | BIT(CONN_OPEN) | BIT(CONN_CLOSING)},
+	[CONN_SECURING] = {"securing", BIT(CONN_MUXING) | BIT(CONN_OPEN) | BIT(CONN_LEAVING) |
+					       BIT(CONN_CLOSING)},
 	[CONN_MUXING] = {"muxing", BIT(CONN_OPEN) | BIT(CONN_CLOSING)},
 	[CONN_OPEN] = {"open", BIT(CONN_CLOSING)},
+	[CONN_LEAVING] = {"leaving", BIT(CONN_CLOSING)},
 	[CONN_CLOSING] = {"closing", 0},
 };
 static_assert(ARRAY_LEN(moves) == CONN_STATE_COUNT, "a row for each state");
@@ -60,7 +63,7 @@ static void on_ready(void *ctx, unsigned ready)
 void conn_watch(struct conn *c)
 {
 	unsigned want = SOCK_READABLE;
-	if (c->state == CONN_CLOSING)
+	if (c->state == CONN_CLOSING || c->state == CONN_LEAVING)
 		want = 0;
 	else if (c->state == CONN_DIALLING)
 		want = SOCK_WRITABLE;
@@ -143,7 +146,7 @@ void conn_flush_later(struct conn *c)
 		loop_defer(c->env->loop, &c->flush);
 }
 
-static struct conn *conn_free(struct conn *c)
+struct conn *conn_free(struct conn *c)
 {
 	loop_timer_stop(&c->timer);
 	loop_task_cancel(&c->flush);
@@ -155,6 +158,7 @@ static struct conn *conn_free(struct conn *c)
 	/* What the kernel already took may still be on its way: a go-away, a last packet. */
 	c->sock = sock_close(c->sock, false);
 	free(c->upgrade);
+	conn_baton_free(c->baton);
 	free(c);
 	return NULL;
 }
@@ -162,8 +166,12 @@ static struct conn *conn_free(struct conn *c)
 static void on_reap(struct loop_task *task)
 {
 	struct conn *c = CONTAINER_OF(task, struct conn, reap);
-	stream_reap(c, true);
-	c->env->on_close(c, c->why);
+	if (c->state == CONN_LEAVING) {
+		c->env->on_leave(c, conn_pack(c));
+	} else {
+		stream_reap(c, true);
+		c->env->on_close(c, c->why);
+	}
 	conn_free(c);
 }
 
@@ -187,17 +195,12 @@ void conn_close(struct conn *c, enum err why)
 	loop_defer(c->env->loop, &c->reap);
 }
 
-static struct conn *conn_new(struct conn_env *env, struct sock *sock, const union netaddr *remote,
-			     void *owner)
+struct conn *conn_new(struct conn_env *env, struct sock *sock, const union netaddr *remote,
+		      void *owner)
 {
 	struct conn *c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		return NULL;
-	c->upgrade = calloc(1, sizeof(*c->upgrade));
-	if (c->upgrade == NULL) {
-		free(c);
-		return NULL;
-	}
 	c->env = env;
 	c->owner = owner;
 	c->sock = sock;
@@ -205,6 +208,21 @@ static struct conn *conn_new(struct conn_env *env, struct sock *sock, const unio
 	c->flush.run = on_flush;
 	c->reap.run = on_reap;
 	loop_timer_init(&c->timer, env->loop, on_timer);
+	return c;
+}
+
+/* With the way to the muxer before it. */
+static struct conn *new_upgrade(struct conn_env *env, struct sock *sock,
+				const union netaddr *remote, void *owner)
+{
+	struct conn *c = conn_new(env, sock, remote, owner);
+	if (c == NULL)
+		return NULL;
+	c->upgrade = calloc(1, sizeof(*c->upgrade));
+	if (c->upgrade == NULL) {
+		free(c);
+		return NULL;
+	}
 	loop_timer_set(&c->timer, nsec_add(loop_now(env->loop), UPGRADE_TIMEOUT));
 	return c;
 }
@@ -216,12 +234,13 @@ enum err conn_dial(struct conn_env *env, const union netaddr *to, const struct t
 	enum err e = loop_tcp_dial(env->loop, to, opts, &sock);
 	if (e != ERR_OK)
 		return e;
-	struct conn *c = conn_new(env, sock, to, owner);
+	struct conn *c = new_upgrade(env, sock, to, owner);
 	if (c == NULL) {
 		sock_close(sock, true);
 		return ERR_NO_MEMORY;
 	}
 	c->is_outbound = true;
+	c->lane = env->lane;
 	c->expected = *expected;
 	c->state = CONN_DIALLING;
 	/* A SYN that is lost is sent again after 1 s, 3 s, 7 s: a new attempt finds a path that
@@ -236,7 +255,7 @@ enum err conn_dial(struct conn_env *env, const union netaddr *to, const struct t
 enum err conn_accept(struct conn_env *env, struct sock *sock, const union netaddr *from,
 		     void *owner, struct conn **ret_conn)
 {
-	struct conn *c = conn_new(env, sock, from, owner);
+	struct conn *c = new_upgrade(env, sock, from, owner);
 	if (c == NULL)
 		return ERR_NO_MEMORY;
 	c->state = CONN_SELECTING;
@@ -259,6 +278,11 @@ enum conn_state conn_get_state(const struct conn *c)
 bool conn_is_outbound(const struct conn *c)
 {
 	return c->is_outbound;
+}
+
+uint32_t conn_lane(const struct conn *c)
+{
+	return c->lane;
 }
 
 bool conn_is_suspect(const struct conn *c)

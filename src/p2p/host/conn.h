@@ -8,12 +8,17 @@
  * Each step is pure protocol code; the connection moves bytes between them and the socket. One
  * deadline covers the way from TCP to the muxer. Owned by one shard; made and freed by the swarm.
  *
+ * Each connection has a lane (docs/protocol.md): 0, or the number that its dialler gave it in the
+ * handshake. One that was accepted here and is for another lane than its env's does not stay: it
+ * is packed into a struct conn_baton (conn_baton.h) before it has a muxer, and goes on elsewhere.
+ *
  *     state             May                                        Must not
  *     CONN_DIALLING     wait for TCP                               hold more than a socket
  *     CONN_SELECTING    agree on the secure channel                believe anything
  *     CONN_SECURING     shake hands                                believe anything
  *     CONN_MUXING       agree on the muxer; the peer is known      carry streams
  *     CONN_OPEN         carry streams                              -
+ *     CONN_LEAVING      nothing: packed at the end of the turn     read, send, be looked into
  *     CONN_CLOSING      nothing: freed at the end of the turn      call anyone but on_close()
  *
  * Closing may be asked for anywhere, also inside callbacks of the connection or its streams: it
@@ -34,6 +39,7 @@ enum conn_state {
 	CONN_SECURING,
 	CONN_MUXING,
 	CONN_OPEN,
+	CONN_LEAVING,
 	CONN_CLOSING,
 	CONN_STATE_COUNT,
 };
@@ -41,10 +47,14 @@ enum conn_state {
 /* The word for logs and status. */
 const char *conn_state_name(enum conn_state state);
 
-/* What all connections of a shard share. Owned by the swarm. */
+struct conn_baton;
+
+/* What all connections of a shard share. Owned by the swarm. Other shards' envs may point to the
+ * same identity and protocols, which nobody writes; all else is this shard's. */
 struct conn_env {
 	struct loop *loop;
 	const struct identity *identity;
+	uint32_t lane; /* of those that stay, and of those that we dial */
 	struct iobuf_pool io;
 	nsec_t keepalive;
 	const struct protocol *protocols; /* inbound; grows only before the first connection */
@@ -55,6 +65,9 @@ struct conn_env {
 	void (*on_open)(struct conn *c);
 	/* No answer for LIVENESS_SUSPECT. */
 	void (*on_suspect)(struct conn *c);
+	/* It was for another lane, on_secured allowed it: take the baton. The last call; the
+	 * connection is freed on return. */
+	void (*on_leave)(struct conn *c, struct conn_baton *baton);
 	/* The last call; the connection is freed on return. */
 	void (*on_close)(struct conn *c, enum err why);
 };
@@ -73,6 +86,12 @@ MUST_USE enum err conn_dial(struct conn_env *env, const union netaddr *to,
 MUST_USE enum err conn_accept(struct conn_env *env, struct sock *sock, const union netaddr *from,
 			      void *owner, struct conn **ret_conn);
 
+/* Go on with one that another env packed; on this loop's thread. Takes the baton, also on failure.
+ * *ret_conn is written first, then on_open() is called, then what came meanwhile is read.
+ * ERR_NO_MEMORY, ERR_UNSUPPORTED (sock_attach). */
+MUST_USE enum err conn_adopt(struct conn_env *env, struct conn_baton *baton, void *owner,
+			     struct conn **ret_conn);
+
 /* Close; on_close(why) comes at the end of the turn. The first reason stays. A go-away is tried if
  * the connection was open. */
 void conn_close(struct conn *c, enum err why);
@@ -88,6 +107,8 @@ MUST_USE enum err conn_open_stream(struct conn *c, const char *const *protocols,
 
 enum conn_state conn_get_state(const struct conn *c);
 bool conn_is_outbound(const struct conn *c);
+/* Known once the peer is; before that 0 for those that we did not dial. */
+uint32_t conn_lane(const struct conn *c);
 bool conn_is_suspect(const struct conn *c);
 /* Whom we talk to; empty before CONN_MUXING. */
 const struct peer_id *conn_peer(const struct conn *c);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * conn_internal.h - a connection from inside: for conn.c, conn_upgrade.c, conn_io.c and stream.c
- * only
+ * conn_internal.h - a connection from inside: for the files of the connection and stream.c only
  *
  *     conn.c          life: made, moved between states, closed, freed; the timer
+ *     conn_baton.c    from one shard to another
  *     conn_upgrade.c  the way from TCP to the muxer
  *     conn_io.c       bytes of an open connection: socket <-> records <-> frames <-> streams
  *     stream.c        streams
@@ -43,6 +43,7 @@ struct conn {
 	enum err why;            /* the first reason to close */
 	enum conn_state reached; /* before it closed */
 	bool is_outbound;
+	uint32_t lane;
 	bool was_open;
 	bool is_blocked; /* the socket takes no more: wait until it is writable */
 	unsigned watched;
@@ -50,9 +51,10 @@ struct conn {
 	union netaddr remote;
 	struct peer_id expected; /* whom we dialled; empty for inbound */
 	struct secure *secure;
-	struct upgrade *upgrade; /* until CONN_OPEN */
-	struct yamux *mux;       /* from CONN_OPEN */
-	nsec_t upgrade_by;       /* outbound: the deadline once TCP is connected */
+	struct upgrade *upgrade;  /* until CONN_OPEN */
+	struct conn_baton *baton; /* CONN_LEAVING: to be filled */
+	struct yamux *mux;        /* from CONN_OPEN */
+	nsec_t upgrade_by;        /* outbound: the deadline once TCP is connected */
 	nsec_t opened_at;
 
 	struct iobuf *rx; /* an unfinished record, or NULL */
@@ -97,9 +99,19 @@ struct stream {
 };
 
 /* conn.c */
+/* In its first state, without anything that the upgrade needs. NULL: out of memory. */
+struct conn *conn_new(struct conn_env *env, struct sock *sock, const union netaddr *remote,
+		      void *owner);
+struct conn *conn_free(struct conn *c);
 void conn_set_state(struct conn *c, enum conn_state state);
 void conn_watch(struct conn *c);
 void conn_arm(struct conn *c);
+
+/* conn_baton.c */
+/* Leave at the end of the turn, with the records that came behind the handshake. */
+MUST_USE enum err conn_leave(struct conn *c, struct span records);
+/* The end of the turn: what it leaves as. */
+struct conn_baton *conn_pack(struct conn *c);
 
 /* conn_upgrade.c: each may close the connection. */
 MUST_USE enum err conn_upgrade_start(struct conn *c);
@@ -107,6 +119,8 @@ void conn_upgrade_readable(struct conn *c);
 void conn_upgrade_writable(struct conn *c);
 /* Plaintext that came before the muxer was agreed; what is behind stays in *plain. */
 void conn_upgrade_plain(struct conn *c, struct span *plain);
+/* The muxer is agreed: the connection is open, the caller calls on_open(). */
+MUST_USE enum err conn_start_mux(struct conn *c, nsec_t opened_at);
 /* Bytes that the upgrade wants to send inside the secure channel. */
 void conn_upgrade_take(struct conn *c, struct wbuf *out);
 

@@ -76,6 +76,7 @@ static enum err start_secure(struct conn *c)
 		.identity = c->env->identity,
 		.expected = c->expected,
 		.muxer = mux_protocols[0],
+		.lane = c->lane,
 	};
 	loop_random(c->env->loop, conf.static_secret, sizeof(conf.static_secret));
 	loop_random(c->env->loop, conf.ephemeral_secret, sizeof(conf.ephemeral_secret));
@@ -86,7 +87,7 @@ static enum err start_secure(struct conn *c)
 	return e;
 }
 
-static enum err start_mux(struct conn *c)
+enum err conn_start_mux(struct conn *c, nsec_t opened_at)
 {
 	nsec_t now = loop_now(c->env->loop);
 	enum err e = yamux_new(c->is_outbound ? YAMUX_CLIENT : YAMUX_SERVER, &c->mux);
@@ -94,14 +95,21 @@ static enum err start_mux(struct conn *c)
 		return e;
 	conn_set_state(c, CONN_OPEN);
 	c->was_open = true;
-	c->opened_at = now;
+	c->opened_at = opened_at;
 	free(c->upgrade);
 	c->upgrade = NULL;
 	liveness_init(&c->liveness, c->env->keepalive, now);
 	conn_arm(c);
 	conn_ping(c); /* a first round-trip time, for window tuning and for people */
-	c->env->on_open(c);
 	return ERR_OK;
+}
+
+static enum err start_mux(struct conn *c)
+{
+	enum err e = conn_start_mux(c, loop_now(c->env->loop));
+	if (e == ERR_OK)
+		c->env->on_open(c);
+	return e;
 }
 
 /* Handshake bytes that the socket has not taken yet go in front of the first record. */
@@ -120,9 +128,17 @@ static enum err carry_output(struct conn *c)
 }
 
 /* The peer proved who it is: may it stay, and is the muxer settled? */
-static enum err finish_secure(struct conn *c)
+static enum err finish_secure(struct conn *c, struct span records)
 {
+	if (!c->is_outbound)
+		c->lane = c->secure->remote_lane;
+	/* So that there is but one point at which a connection moves to its lane's shard. Who knows
+	 * lanes offers the muxer early. */
+	if ((c->lane != 0 || c->env->lane != 0) && !c->secure->is_muxer_agreed)
+		return ERR_NEGOTIATION;
 	enum err e = c->env->on_secured(c);
+	if (e == ERR_OK && c->lane != c->env->lane)
+		return conn_leave(c, records);
 	if (e == ERR_OK)
 		e = carry_output(c);
 	if (e != ERR_OK)
@@ -186,11 +202,11 @@ static void after_input(struct conn *c, struct span rest)
 	size_t len = rest.len;
 	memcpy(records, rest.p, len);
 	u->in_len = 0;
-	enum err e = finish_secure(c);
-	if (e != ERR_OK) {
+	enum err e = finish_secure(c, span_of(records, len));
+	if (e != ERR_OK)
 		conn_close(c, e);
+	if (e != ERR_OK || c->state == CONN_LEAVING)
 		return;
-	}
 	conn_io_feed(c, span_of(records, len));
 	conn_flush_later(c);
 }

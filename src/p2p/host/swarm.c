@@ -25,8 +25,18 @@ static void on_closed(struct loop_task *task)
 	s->conf.events->on_closed(s->conf.ctx);
 }
 
+static void on_sweep(struct loop_task *task)
+{
+	struct swarm *s = CONTAINER_OF(task, struct swarm, sweep);
+	struct peer *p, *tmp;
+	HASH_ITER (hh, s->peers, p, tmp)
+		peer_release(p);
+}
+
 enum err swarm_new(const struct swarm_conf *conf, struct swarm **ret_swarm)
 {
+	assert(conf->lane < LANES_MAX);
+	assert((conf->events->takes_lane == NULL) == (conf->events->on_lane == NULL));
 	struct swarm *s = calloc(1, sizeof(*s));
 	if (s == NULL)
 		return ERR_NO_MEMORY;
@@ -34,16 +44,19 @@ enum err swarm_new(const struct swarm_conf *conf, struct swarm **ret_swarm)
 	s->env = (struct conn_env){
 		.loop = conf->loop,
 		.identity = conf->identity,
+		.lane = conf->lane,
 		.keepalive = conf->keepalive,
 		.protocols = conf->protocols,
 		.n_protocols = conf->n_protocols,
 		.on_secured = link_on_secured,
 		.on_open = link_on_open,
 		.on_suspect = link_on_suspect,
+		.on_leave = lane_on_leave,
 		.on_close = link_on_close,
 	};
 	loop_random(conf->loop, &s->gate.key, sizeof(s->gate.key));
 	s->closed.run = on_closed;
+	s->sweep.run = on_sweep;
 	loop_timer_init(&s->accept_pause, conf->loop, swarm_accept_again);
 	*ret_swarm = s;
 	return ERR_OK;
@@ -82,6 +95,7 @@ struct swarm *swarm_free(struct swarm *s)
 		peer_free(p);
 	loop_timer_stop(&s->accept_pause);
 	loop_task_cancel(&s->closed);
+	loop_task_cancel(&s->sweep);
 	iobuf_pool_deinit(&s->env.io);
 	free(s);
 	return NULL;
@@ -111,8 +125,7 @@ enum err swarm_add_peer(struct swarm *s, const struct peer_id *id, const struct 
 	struct peer *p = peer_find(s, id);
 	if (p != NULL && p->is_wanted)
 		return ERR_DUPLICATE;
-	if (p == NULL)
-		p = peer_new(s, id);
+	p = peer_obtain(s, id, s->conf.lane);
 	if (p == NULL)
 		return ERR_NO_MEMORY;
 	enum err e = copy_addrs(&p->configured, &p->n_configured, addrs, n_addrs);
@@ -124,6 +137,21 @@ enum err swarm_add_peer(struct swarm *s, const struct peer_id *id, const struct 
 	if (peer_needs_dialling(p))
 		dialer_start(&p->dialer);
 	return ERR_OK;
+}
+
+/* The peer itself stays for the rest of the turn: the caller may be in a callback of its dialler.
+ */
+void swarm_remove_peer(struct swarm *s, const struct peer_id *id)
+{
+	struct peer *p = peer_find(s, id);
+	if (p == NULL)
+		return;
+	p->is_wanted = false;
+	dialer_stop(&p->dialer);
+	struct link *l;
+	DL_FOREACH (p->links, l)
+		conn_close(l->conn, ERR_CLOSED);
+	loop_defer(s->conf.loop, &s->sweep);
 }
 
 void swarm_learn_addrs(struct swarm *s, const struct peer_id *id, const struct multiaddr *addrs,

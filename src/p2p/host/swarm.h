@@ -12,11 +12,25 @@
  * otherwise the newer. The others are closed after SWARM_GRACE, when their streams have moved. Two
  * nodes that dial each other at once so end with one connection.
  *
+ * Lanes. A peer may have several connections on purpose, each on a shard of its own: its lanes.
+ * Each shard has a swarm, and each swarm a lane, which its dials say in the handshake. Inside of a
+ * swarm nothing is new: what it dials, keeps and tells of (on_best, on_down, swarm_best,
+ * swarm_peer_info) is its own lane's, and the rule above chooses among connections of one lane.
+ * Only lane 0's swarm listens; what comes in for another lane it gives away as a baton (on_lane),
+ * and the owner brings that to the shard of the lane, whose swarm_adopt() goes on with it. A peer
+ * may have more shards than we: a swarm can adopt connections of other lanes than its own. They
+ * serve the streams that the peer opens, the rule chooses among each lane's, and nobody is told of
+ * them.
+ *
+ * Nothing is shared by the swarms of two shards but what nobody writes: the identity, the table of
+ * protocols.
+ *
  * Owned by one shard.
  */
 #pragma once
 
 #include "p2p/host/conn.h"
+#include "p2p/host/conn_baton.h"
 #include "p2p/host/dialer.h"
 
 #define SWARM_SAME_TIME                                                                            \
@@ -51,13 +65,20 @@ struct swarm_events {
 	 * asks. */
 	void (*on_dial_failed)(void *ctx, const struct peer_id *id,
 			       const struct dial_failure *failure);
+	/* A peer that may connect does so for a lane (1..LANES_MAX - 1) that is not this swarm's:
+	 * is there a shard for it? Both NULL: there are no lanes. */
+	bool (*takes_lane)(void *ctx, const struct peer_id *id, uint32_t lane);
+	/* ... then this is it. Take the baton: to swarm_adopt() on the lane's shard, which may be
+	 * this one, also at once. */
+	void (*on_lane)(void *ctx, struct conn_baton *baton);
 	/* After swarm_close(): nothing is left. */
 	void (*on_closed)(void *ctx);
 };
 
 struct swarm_conf {
 	struct loop *loop;
-	const struct identity *identity;
+	const struct identity *identity; /* lent, for reading: may be other swarms', too */
+	uint32_t lane;                   /* below LANES_MAX; 0 is the one that listens */
 	struct tcp_opts tcp;
 	nsec_t keepalive;
 	const struct protocol *protocols; /* that we accept; lent for the swarm's life */
@@ -76,6 +97,8 @@ struct swarm_stats {
 	uint64_t opened;
 	uint64_t closed;
 	uint64_t superseded;
+	uint64_t handed_over; /* to other lanes: no more this swarm's */
+	uint64_t adopted;     /* from the one that listens; among `opened` */
 };
 
 /* What status shows of a peer. */
@@ -110,6 +133,13 @@ size_t swarm_listen_addrs(const struct swarm *s, struct multiaddr *ret_addrs, si
  * ERR_SELF. */
 MUST_USE enum err swarm_add_peer(struct swarm *s, const struct peer_id *id,
 				 const struct multiaddr *addrs, size_t n_addrs);
+/* Not any more: dial no longer, and close its connections with ERR_CLOSED; on_down follows.
+ * Anywhere, also in callbacks. Nothing happens for unknown peers. */
+void swarm_remove_peer(struct swarm *s, const struct peer_id *id);
+/* Go on with a connection that another swarm gave away; on this loop's thread. Takes the baton in
+ * any case: what cannot stay is closed. on_best may follow, before the call returns. ERR_CLOSED,
+ * ERR_LIMIT (CONN_PER_PEER_MAX of that lane, CONN_MAX), ERR_NO_MEMORY, ERR_UNSUPPORTED. */
+MUST_USE enum err swarm_adopt(struct swarm *s, struct conn_baton *baton);
 /* Addresses that the peer itself told (identify): replace those told before. Ignored for unknown
  * peers. */
 void swarm_learn_addrs(struct swarm *s, const struct peer_id *id, const struct multiaddr *addrs,

@@ -4,12 +4,14 @@
  *
  *     swarm.c          what others call; its life
  *     swarm_peer.c     a peer: its addresses, its dialler, which of its connections is the best
- *     swarm_link.c     a connection's place in the swarm: what it tells, and what it holds of the
- * limits swarm_listen.c   who comes in, and who does not
+ *     swarm_link.c     a connection's place in the swarm: what it tells, what it holds of the
+ * limits swarm_lane.c     what is for another shard, and what comes from one swarm_listen.c   who
+ * comes in, and who does not
  *
  * Each connection has a struct link: which peer it belongs to (from the start for those that
- * we dial, from the proof of identity for the others) and what it holds of the limits. A peer lives
- * as long as it is wanted or has links.
+ * we dial, from the proof of identity for the others) and what it holds of the limits. A struct
+ * peer is one lane of a peer, nearly always the swarm's own; it lives as long as it is wanted or
+ * has links.
  */
 #pragma once
 
@@ -31,8 +33,16 @@ enum {
 	NO_SLOT = CONN_TRANSIENT_MAX, /* a link that holds no place at the gate */
 };
 
+/* The place of a peer's lane in the hash. */
+struct peer_key {
+	uint8_t bytes[PEER_ID_LEN_MAX + 1];
+	unsigned len;
+};
+
 struct peer {
 	struct peer_id id;
+	uint32_t lane;
+	struct peer_key key;
 	struct swarm *swarm;
 	bool is_wanted;
 	bool is_up;         /* on_best was told, on_down not yet */
@@ -72,13 +82,14 @@ struct listener {
 struct swarm {
 	struct swarm_conf conf;
 	struct conn_env env;
-	struct peer *peers; /* uthash by id */
+	struct peer *peers; /* uthash by id and lane */
 	struct link *strangers;
 	struct listener listeners[LISTENERS_MAX];
 	size_t n_listeners;
 	struct gate gate;
 	struct loop_timer accept_pause;
 	struct loop_task closed;
+	struct loop_task sweep; /* peers that are not wanted any more go at the end of the turn */
 	size_t n_conns;
 	bool is_closing;
 	struct swarm_stats stats;
@@ -90,9 +101,10 @@ bool swarm_is_underlay(const struct swarm *s, const union netaddr *addr);
 void swarm_check_closed(struct swarm *s);
 
 /* swarm_peer.c */
+/* Of the swarm's own lane. */
 struct peer *peer_find(struct swarm *s, const struct peer_id *id);
-/* NULL: out of memory. */
-struct peer *peer_new(struct swarm *s, const struct peer_id *id);
+/* Of any lane; made where there is none yet. NULL: out of memory. */
+struct peer *peer_obtain(struct swarm *s, const struct peer_id *id, uint32_t lane);
 /* It has no links. */
 void peer_free(struct peer *p);
 /* Free it, unless it is wanted or has links. */
@@ -108,6 +120,8 @@ void peer_note_failure(struct peer *p, const struct dial_failure *failure);
 /* ... and that is all there was to try: tell. For struct dialer_ops. */
 void peer_tell_failure(void *ctx);
 bool peer_needs_dialling(const struct peer *p);
+/* Does it have its share of connections, and one more? */
+bool peer_has_too_many(const struct peer *p);
 
 /* swarm_link.c. p is NULL for a stranger; NULL: out of memory. */
 struct link *link_new(struct swarm *s, struct peer *p);
@@ -119,6 +133,11 @@ enum err link_on_secured(struct conn *c);
 void link_on_open(struct conn *c);
 void link_on_suspect(struct conn *c);
 void link_on_close(struct conn *c, enum err why);
+
+/* swarm_lane.c. A stranger that may connect, for another lane: an error refuses it. */
+enum err lane_on_secured(struct link *l);
+/* For struct conn_env. */
+void lane_on_leave(struct conn *c, struct conn_baton *baton);
 
 /* swarm_listen.c. The pause after running out of descriptors is over. */
 void swarm_accept_again(struct loop_timer *timer, nsec_t now);

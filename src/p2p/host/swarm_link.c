@@ -60,9 +60,7 @@ struct link *link_free(struct link *l)
 static enum err introduce(struct link *l, const struct peer_id *id)
 {
 	struct swarm *s = l->swarm;
-	struct peer *p = peer_find(s, id);
-	if (p == NULL)
-		p = peer_new(s, id);
+	struct peer *p = peer_obtain(s, id, s->conf.lane);
 	if (p == NULL)
 		return ERR_NO_MEMORY;
 	DL_DELETE(s->strangers, l);
@@ -70,15 +68,6 @@ static enum err introduce(struct link *l, const struct peer_id *id)
 	l->peer = p;
 	link_leave_gate(l);
 	return ERR_OK;
-}
-
-static size_t count_proved(const struct peer *p)
-{
-	size_t n = 0;
-	const struct link *l;
-	DL_FOREACH (p->links, l)
-		n += !l->is_attempt;
-	return n;
 }
 
 enum err link_on_secured(struct conn *c)
@@ -97,8 +86,10 @@ enum err link_on_secured(struct conn *c)
 			s->conf.events->on_refused(s->conf.ctx, id, conn_remote(c));
 		return ERR_GATED;
 	}
+	if (conn_lane(c) != s->conf.lane)
+		return lane_on_secured(l);
 	enum err e = introduce(l, id);
-	if (e == ERR_OK && count_proved(l->peer) > CONN_PER_PEER_MAX) {
+	if (e == ERR_OK && peer_has_too_many(l->peer)) {
 		s->stats.refused_limit++;
 		l->is_refused = true;
 		e = ERR_LIMIT;
@@ -150,7 +141,7 @@ static void lose(struct peer *p, nsec_t lived, const struct dial_failure *failur
 		return;
 	p->is_up = false;
 	dialer_lost(&p->dialer, lived, failure->why);
-	if (p->dialer.was_refused && failure->at.sa.sa_family != 0) {
+	if (p->is_wanted && p->dialer.was_refused && failure->at.sa.sa_family != 0) {
 		p->round = *failure;
 		peer_tell_failure(p);
 	}

@@ -6,11 +6,26 @@
 
 #include "p2p/host/swarm_internal.h"
 
-struct peer *peer_find(struct swarm *s, const struct peer_id *id)
+static struct peer_key key_of(const struct peer_id *id, uint32_t lane)
+{
+	struct peer_key key = {.len = id->len + 1u};
+	static_assert(LANES_MAX <= UINT8_MAX, "a lane is a byte of the key");
+	memcpy(key.bytes, id->bytes, id->len);
+	key.bytes[id->len] = (uint8_t)lane;
+	return key;
+}
+
+static struct peer *find(struct swarm *s, const struct peer_key *key)
 {
 	struct peer *p;
-	HASH_FIND(hh, s->peers, id->bytes, id->len, p);
+	HASH_FIND(hh, s->peers, key->bytes, key->len, p);
 	return p;
+}
+
+struct peer *peer_find(struct swarm *s, const struct peer_id *id)
+{
+	struct peer_key key = key_of(id, s->conf.lane);
+	return find(s, &key);
 }
 
 /* How far an address reaches; a name may lead anywhere. */
@@ -105,15 +120,21 @@ static const struct dialer_ops dialer_ops = {
 	.on_round_failed = peer_tell_failure,
 };
 
-struct peer *peer_new(struct swarm *s, const struct peer_id *id)
+struct peer *peer_obtain(struct swarm *s, const struct peer_id *id, uint32_t lane)
 {
-	struct peer *p = calloc(1, sizeof(*p));
+	struct peer_key key = key_of(id, lane);
+	struct peer *p = find(s, &key);
+	if (p != NULL)
+		return p;
+	p = calloc(1, sizeof(*p));
 	if (p == NULL)
 		return NULL;
 	p->id = *id;
+	p->lane = lane;
+	p->key = key;
 	p->swarm = s;
 	dialer_init(&p->dialer, s->conf.loop, &dialer_ops, p);
-	HASH_ADD(hh, s->peers, id.bytes, p->id.len, p);
+	HASH_ADD(hh, s->peers, key.bytes, p->key.len, p);
 	if (p->hh.tbl == NULL) {
 		free(p);
 		return NULL;
@@ -192,6 +213,8 @@ void peer_choose_best(struct peer *p)
 			loop_timer_set(&l->grace, nsec_add(loop_now(s->conf.loop), SWARM_GRACE));
 	}
 	loop_timer_stop(&best->grace);
+	if (p->lane != s->conf.lane)
+		return;
 	p->is_up = true;
 	s->conf.events->on_best(s->conf.ctx, &p->id, best->conn);
 }
@@ -200,4 +223,13 @@ bool peer_needs_dialling(const struct peer *p)
 {
 	return p->is_wanted && !p->swarm->is_closing &&
 	       (p->best == NULL || conn_is_suspect(p->best->conn));
+}
+
+bool peer_has_too_many(const struct peer *p)
+{
+	size_t n_proved = 0;
+	const struct link *l;
+	DL_FOREACH (p->links, l)
+		n_proved += !l->is_attempt;
+	return n_proved > CONN_PER_PEER_MAX;
 }

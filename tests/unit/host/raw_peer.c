@@ -121,7 +121,7 @@ void raw_secure_begin(struct raw_peer *r, size_t self, const char *muxer)
 {
 	r->identity = kit_identity(self);
 	struct noise_conf conf = {
-		.role = SECURE_INITIATOR, .identity = r->identity, .muxer = muxer};
+		.role = SECURE_INITIATOR, .identity = r->identity, .muxer = muxer, .lane = r->lane};
 	loop_random(r->loop, conf.static_secret, sizeof(conf.static_secret));
 	loop_random(r->loop, conf.ephemeral_secret, sizeof(conf.ephemeral_secret));
 	assert_ok(noise_new(&conf, &r->secure));

@@ -29,6 +29,7 @@ struct raw_peer {
 	size_t plain_len;
 	struct secure *secure;
 	struct identity *identity;
+	uint32_t lane; /* that it says; set before the handshake */
 };
 
 /* A connection to host `to`, from host `from`. */
