@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The n-th allocation fails, for every n: two swarms, then two nodes, are made on the simulator,
+ * The n-th allocation fails, for every n: two swarms, two pairs of swarms for a lane each, then two
+ * nodes, are made on the simulator,
  * connect, carry what they are for, and are closed. One failure may refuse the start, or cost a
  * retry, and no more; where every allocation from the n-th on fails, closing still works, and so
  * does all else once there is memory again. Nothing crashes, hangs or is left behind, which
@@ -85,6 +86,8 @@ struct side {
 	struct identity *identity;
 	struct config *config;
 	struct swarm *swarm;
+	struct swarm *lane; /* another swarm, for lane 1; NULL in most scenarios */
+	unsigned n_closed;  /* of the two */
 	struct identify identify;
 	struct node *node;
 	struct sock *tun;
@@ -329,6 +332,101 @@ static void test_swarms_outlive_any_allocation_that_fails(void **state)
 	torture(&scenario, NULL);
 }
 
+/* --- lanes ----------------------------------------------------------------------------------- */
+
+static bool takes_lane(void *ctx, const struct peer_id *id, uint32_t lane)
+{
+	(void)ctx;
+	(void)id;
+	return lane == 1;
+}
+
+static void on_lane(void *ctx, struct conn_baton *baton)
+{
+	struct side *side = ctx;
+	if (swarm_adopt(side->lane, baton) != ERR_OK)
+		return; /* for lack of memory: the dialler comes again */
+}
+
+static void on_one_closed(void *ctx)
+{
+	struct side *side = ctx;
+	side->is_closed = ++side->n_closed == 2;
+}
+
+static const struct swarm_events lane_events = {
+	.is_allowed = allow_all,
+	.on_best = on_best,
+	.on_down = on_down,
+	.takes_lane = takes_lane,
+	.on_lane = on_lane,
+	.on_closed = on_one_closed,
+};
+
+/* Lane 0 only listens; the later one dials lane 1. */
+static bool start_lanes(struct pair *p, size_t i)
+{
+	static const struct protocol protocols[] = {{PING_PROTOCOL, &ping_responder_ops, NULL}};
+	struct side *side = &p->sides[i];
+	side->identify.conf = (struct identify_conf){.agent = "torture"};
+	struct swarm_conf conf = {
+		.loop = sim_host_loop(side->host),
+		.identity = side->identity,
+		.keepalive = 15 * NSEC_PER_SEC,
+		.protocols = protocols,
+		.n_protocols = ARRAY_LEN(protocols),
+		.events = &lane_events,
+		.ctx = side,
+	};
+	uint8_t ip[4] = {192, 0, 2, (uint8_t)(i + 1)};
+	struct multiaddr at;
+	enum err e = swarm_new(&conf, &side->swarm);
+	conf.lane = 1;
+	if (e == ERR_OK)
+		e = swarm_new(&conf, &side->lane);
+	multiaddr_from_ip_tcp(ip, sizeof(ip), PORT, &at);
+	if (e == ERR_OK)
+		e = swarm_listen(side->swarm, &at);
+	ip[3] = 1;
+	multiaddr_from_ip_tcp(ip, sizeof(ip), PORT, &at);
+	if (e == ERR_OK && i == 1)
+		e = swarm_add_peer(side->lane, identity_peer_id(p->sides[0].identity), &at, 1);
+	if (e == ERR_OK)
+		return true;
+	side->swarm = swarm_free(side->swarm);
+	side->lane = swarm_free(side->lane);
+	return false;
+}
+
+static bool work_lanes(struct pair *p)
+{
+	if (p->n_pongs > 0)
+		return true;
+	struct conn *best = swarm_best(p->sides[1].lane, identity_peer_id(p->sides[0].identity));
+	if (best != NULL && p->ping == NULL && ping_send(best, on_pong, p, &p->ping) != ERR_OK)
+		p->ping = NULL;
+	return false;
+}
+
+static void close_lanes(struct side *side)
+{
+	swarm_close(side->swarm);
+	swarm_close(side->lane);
+}
+
+static void free_lanes(struct side *side)
+{
+	side->swarm = swarm_free(side->swarm);
+	side->lane = swarm_free(side->lane);
+}
+
+static void test_lanes_outlive_any_allocation_that_fails(void **state)
+{
+	(void)state;
+	static const struct scenario scenario = {start_lanes, work_lanes, close_lanes, free_lanes};
+	torture(&scenario, NULL);
+}
+
 /* --- nodes ----------------------------------------------------------------------------------- */
 
 static bool start_node(struct pair *p, size_t i)
@@ -408,6 +506,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_swarms_outlive_any_allocation_that_fails),
+		cmocka_unit_test(test_lanes_outlive_any_allocation_that_fails),
 		cmocka_unit_test(test_nodes_outlive_any_allocation_that_fails),
 		cmocka_unit_test(test_nodes_with_the_other_protocol_do_so_too),
 	};
