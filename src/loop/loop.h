@@ -9,13 +9,15 @@
  * Readiness, not completion: a socket says that it can be read or written, its owner then reads or
  * writes until ERR_AGAIN. That lets the owner bring its own buffers and batch as it likes.
  *
- * Order within one turn of the loop: ready sockets, due timers (by deadline, then by the order in
- * which they were set), then tasks, once each, in the order in which they were put off. Tasks are
- * where a turn's work is flushed: ten packets read in one turn leave in one write.
+ * Order within one turn of the loop: ready sockets, mail (of one sender in the order in which it
+ * posted), due timers (by deadline, then by the order in which they were set), then tasks, once
+ * each, in the order in which they were put off. Tasks are where a turn's work is flushed: ten
+ * packets read in one turn leave in one write.
  *
  * Lives: timers and tasks are members of their owners' structs and stop at once, synchronously.
  * A struct sock is the loop's; after sock_close() returns its pointer is dead and no callback of it
- * runs. All functions are for the loop's own thread, except loop_stop().
+ * runs. All functions are for the loop's own thread, except loop_stop(), loop_post() and
+ * loop_is_here().
  *
  * A socket may move to another loop, and so to another thread: sock_detach() takes it off its loop
  * and leaves a struct sock_baton, which belongs to no loop and may be passed on; sock_attach() on
@@ -24,7 +26,9 @@
  */
 #pragma once
 
+#include <assert.h>
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <sys/uio.h>
 
 #include "base/err.h"
@@ -78,6 +82,43 @@ struct loop_task {
 void loop_defer(struct loop *loop, struct loop_task *task);
 void loop_task_cancel(struct loop_task *task);
 
+/* --- mail: the only way between threads; see loop_mail.c ----------------------------- */
+
+/*
+ * A member of its sender's struct, which belongs to the loop from loop_post() until run() is
+ * called. run() may free it or post it again. Zero but for `run` at first.
+ */
+struct loop_mail {
+	void (*run)(struct loop_mail *mail);
+	struct loop_mail *next; /* the loop's */
+	atomic_bool is_posted;  /* see loop_mail_is_posted() */
+};
+
+/*
+ * Any thread, also the loop's own: run `mail` once, in the loop's thread, in a turn that comes
+ * without waiting for events. Takes no lock and no memory and never fails. What the caller wrote
+ * before is seen by run(). Mail that running mail posts waits for the next turn. Posting it again
+ * before it runs is a mistake.
+ *
+ * A stop does not wait for mail: what was not run when loop_run() returned is kept for the next
+ * loop_run(), or for loop_drain(). Who must know that its mail ran before the end posts one more,
+ * whose run() calls loop_stop().
+ */
+void loop_post(struct loop *loop, struct loop_mail *mail);
+
+/* Has its run() not begun yet? false: it may be posted again, but where the loop is another
+ * thread's, run() may still be at work with what stands beside the mail. Any thread. */
+static inline bool loop_mail_is_posted(const struct loop_mail *mail)
+{
+	return atomic_load_explicit(&mail->is_posted, memory_order_acquire);
+}
+
+/*
+ * Run all mail, and the tasks, until there are none: between the last loop_run() and loop_free(),
+ * after all threads that post to this loop were joined. Never from a callback of the loop.
+ */
+void loop_drain(struct loop *loop);
+
 /* --- sockets ------------------------------------------------------------------------- */
 
 enum sock_ready {
@@ -126,6 +167,10 @@ struct loop_ops {
 	void (*arm)(struct loop *loop, nsec_t at);
 	/* There is a task to run. From loop_timer.c only. */
 	void (*have_task)(struct loop *loop);
+	/* Any thread: there was no mail, and now there is. From loop_mail.c only. */
+	void (*have_mail)(struct loop *loop);
+	/* Any thread: see loop_is_here(). */
+	bool (*is_here)(struct loop *loop);
 
 	/*
 	 * Begin a TCP connection. The socket becomes writable when connected or failed;
@@ -188,7 +233,8 @@ struct loop_ops {
 	void (*stop)(struct loop *loop);
 	/* Turn until stopped. loop_sim: not used, the simulator turns its loops (sim_run). */
 	enum err (*run)(struct loop *loop);
-	/* All sockets, timers and queries must be gone. Takes NULL; returns NULL. */
+	/* All sockets, timers, tasks, mail and queries must be gone, and no other thread may still
+	 * be in one of the functions for any thread. Takes NULL; returns NULL. */
 	struct loop *(*free)(struct loop *loop);
 };
 
@@ -198,9 +244,11 @@ struct loop {
 	struct loop_timer *timers; /* root of the pairing heap, the earliest deadline */
 	uint64_t timer_seq;
 	struct loop_task *tasks; /* head of a list: what runs at the end of this turn */
+	bool is_turning;         /* loop_run(), or a turn of the simulator, is under way */
+	_Atomic(struct loop_mail *) mails; /* posted and not taken, the last one first */
 };
 
-/* For implementations: loop_timer.c. */
+/* For implementations: loop_timer.c and loop_mail.c. */
 void loop_init(struct loop *loop, const struct loop_ops *ops);
 /* Fire all timers due at `now`, those set meanwhile for `now` or earlier wait for the next turn. */
 void loop_run_timers(struct loop *loop, nsec_t now);
@@ -209,6 +257,12 @@ void loop_run_tasks(struct loop *loop);
 static inline bool loop_has_tasks(const struct loop *loop)
 {
 	return loop->tasks != NULL;
+}
+/* Run what was posted before this call. */
+void loop_run_mail(struct loop *loop);
+static inline bool loop_has_mail(const struct loop *loop)
+{
+	return atomic_load_explicit(&loop->mails, memory_order_relaxed) != NULL;
 }
 
 /* --- the calls, as their users write them -------------------------------------------- */
@@ -234,6 +288,19 @@ static inline uint64_t loop_random_below(struct loop *loop, uint64_t below)
 	uint64_t r;
 	loop_random(loop, &r, sizeof(r));
 	return r % below;
+}
+
+/* Is this the thread that runs the loop? While none runs it: yes, for any; they must agree among
+ * themselves. Any thread. */
+static inline bool loop_is_here(struct loop *loop)
+{
+	return loop->ops->is_here(loop);
+}
+
+static inline void loop_assert_here(struct loop *loop)
+{
+	assert(loop_is_here(loop));
+	(void)loop;
 }
 
 static inline void loop_stop(struct loop *loop)

@@ -3,13 +3,15 @@
  * loop_uv.c - the loop on libuv and the Linux kernel: turns, time, randomness
  *
  * One turn of ours is one of libuv's, cut at another place: libuv waits and calls the sockets in
- * its poll phase, and our check handle, right behind it, fires timers and runs tasks. libuv's own
+ * its poll phase, and our check handle, right behind it, runs mail, timers and tasks. libuv's own
  * timers are not used: they count milliseconds of CLOCK_MONOTONIC, which stands still while the
  * machine sleeps, and may fire up to one early. A timerfd on CLOCK_BOOTTIME wakes us instead, to
  * the nanosecond, and at once after a sleep that passed the deadline. It costs a system call only
  * where the earliest deadline moves closer: a wake-up for a timer that was set later meanwhile is
- * cheaper than moving the alarm each time. Where work is left at the end of a turn (tasks, due
- * timers), an idle handle keeps libuv from waiting.
+ * cheaper than moving the alarm each time. Where work is left at the end of a turn (tasks, mail,
+ * due timers), an idle handle keeps libuv from waiting. Mail from other threads, which may come
+ * after that was looked at, ends the wait with an eventfd; mail of the loop's own thread cannot,
+ * and costs no system call.
  *
  * The clock is read once a turn, at the first question after the wait. Outside of loop_run() each
  * question reads it: whoever sets up for a while must not set deadlines from an old clock.
@@ -46,7 +48,7 @@ static uint64_t read_clock(clockid_t id)
 static nsec_t now(struct loop *loop)
 {
 	struct loop_uv *l = uv_of(loop);
-	if (!l->now_is_known || !l->is_running) {
+	if (!l->now_is_known || !loop->is_turning) {
 		l->now = read_clock(CLOCK_BOOTTIME);
 		l->now_is_known = true;
 	}
@@ -89,6 +91,27 @@ static void have_task(struct loop *loop)
 	(void)loop;
 }
 
+/* Whose address differs in each thread. */
+static _Thread_local char thread_mark;
+
+static const void *runner_of(struct loop_uv *l)
+{
+	return atomic_load_explicit(&l->runner, memory_order_relaxed);
+}
+
+static bool is_here(struct loop *loop)
+{
+	const void *runner = runner_of(uv_of(loop));
+	return runner == NULL || runner == &thread_mark;
+}
+
+static void have_mail(struct loop *loop)
+{
+	struct loop_uv *l = uv_of(loop);
+	if (runner_of(l) != &thread_mark) /* else before_wait() comes behind this */
+		uv_async_send(&l->wake);
+}
+
 static void set_alarm(struct loop_uv *l, nsec_t at)
 {
 	if (at >= l->alarm_at)
@@ -128,7 +151,8 @@ static void before_wait(uv_prepare_t *prepare)
 {
 	struct loop_uv *l = prepare->data;
 	nsec_t next = l->base.timers != NULL ? l->base.timers->at : NSEC_NEVER;
-	if (loop_has_tasks(&l->base) || next <= now(&l->base) || atomic_load(&l->stop_asked)) {
+	if (loop_has_tasks(&l->base) || loop_has_mail(&l->base) || next <= now(&l->base) ||
+	    atomic_load(&l->stop_asked)) {
 		uv_idle_start(&l->idle, on_idle);
 	} else {
 		uv_idle_stop(&l->idle);
@@ -140,6 +164,7 @@ static void before_wait(uv_prepare_t *prepare)
 static void after_sockets(uv_check_t *check)
 {
 	struct loop_uv *l = check->data;
+	loop_run_mail(&l->base);
 	loop_run_timers(&l->base, now(&l->base));
 	loop_run_tasks(&l->base);
 	if (atomic_exchange(&l->stop_asked, false))
@@ -156,11 +181,13 @@ static void stop(struct loop *loop)
 static enum err run(struct loop *loop)
 {
 	struct loop_uv *l = uv_of(loop);
-	assert(!l->is_running);
-	l->is_running = true;
+	assert(!loop->is_turning);
+	atomic_store_explicit(&l->runner, &thread_mark, memory_order_relaxed);
+	loop->is_turning = true;
 	l->now_is_known = false;
 	uv_run(&l->uv, UV_RUN_DEFAULT);
-	l->is_running = false;
+	loop->is_turning = false;
+	atomic_store_explicit(&l->runner, NULL, memory_order_relaxed);
 	return ERR_OK;
 }
 
@@ -191,9 +218,9 @@ static struct loop_uv *tear_down(struct loop_uv *l)
 static struct loop *free_loop(struct loop *loop)
 {
 	struct loop_uv *l = uv_of(loop);
-	assert(!l->is_running);
+	assert(!loop->is_turning);
 	assert(l->n_socks == 0 && l->n_queries == 0);
-	assert(loop->timers == NULL && loop->tasks == NULL);
+	assert(loop->timers == NULL && loop->tasks == NULL && !loop_has_mail(loop));
 	tear_down(l);
 	return NULL;
 }
@@ -204,6 +231,8 @@ static const struct loop_ops uv_ops = {
 	.random = fill_random,
 	.arm = arm,
 	.have_task = have_task,
+	.have_mail = have_mail,
+	.is_here = is_here,
 	.tcp_dial = uv_tcp_dial,
 	.tcp_listen = uv_tcp_listen,
 	.tcp_accept = uv_tcp_accept,

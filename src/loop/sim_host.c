@@ -52,6 +52,18 @@ static void have_task(struct loop *loop)
 	sim_make_runnable(sim_host_of(loop));
 }
 
+/* Mail of another thread is not a part of a simulation: runs would differ. */
+static void have_mail(struct loop *loop)
+{
+	sim_make_runnable(sim_host_of(loop));
+}
+
+static bool is_here(struct loop *loop)
+{
+	(void)loop;
+	return true;
+}
+
 static enum err adopt_fd(struct loop *loop, int fd, struct sock **ret_sock)
 {
 	(void)loop;
@@ -75,7 +87,7 @@ static enum err run(struct loop *loop)
 static struct loop *free_loop(struct loop *loop)
 {
 	assert(sim_host_of(loop)->n_socks == 0 && sim_host_of(loop)->n_queries == 0);
-	assert(loop->timers == NULL && loop->tasks == NULL);
+	assert(loop->timers == NULL && loop->tasks == NULL && !loop_has_mail(loop));
 	(void)loop;
 	return NULL;
 }
@@ -86,6 +98,8 @@ static const struct loop_ops host_ops = {
 	.random = fill_random,
 	.arm = arm,
 	.have_task = have_task,
+	.have_mail = have_mail,
+	.is_here = is_here,
 	.tcp_dial = sim_dial,
 	.tcp_listen = sim_listen,
 	.tcp_accept = sim_accept,
@@ -205,6 +219,7 @@ enum err sim_host_move(struct sim_host *host, const char *ip)
 
 void sim_host_free(struct sim_host *host)
 {
+	assert(!loop_has_mail(&host->base));
 	for (size_t i = 0; i < host->n_links; i++)
 		if (i <= host->id)
 			free(host->links[i]); /* shared with the host of the lower id */

@@ -7,9 +7,9 @@
  * which they came to have something to do. Nothing depends on addresses in memory or on real time,
  * and each host draws from a generator of its own, so a run is a function of seed and program.
  *
- * A turn is what loop.h says: sockets that are ready now, each once; timers; tasks. What is ready
- * again behind that makes the host runnable again at the same time. Who never comes to rest would
- * stop the clock for good: that ends the process with a message.
+ * A turn is what loop.h says: sockets that are ready now, each once; mail; timers; tasks. What is
+ * ready again behind that makes the host runnable again at the same time. Who never comes to rest
+ * would stop the clock for good: that ends the process with a message.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -115,7 +115,7 @@ static void check_livelock(struct sim_host *host)
 	if (++host->n_turns_now > SIM_TURNS_PER_INSTANT) {
 		fprintf(stderr, "loop_sim: livelock: host %s had %d turns at %llu ns (%s)\n",
 			host->name, SIM_TURNS_PER_INSTANT, (unsigned long long)sim->now,
-			host->ready != NULL ? "a socket stays ready" : "timers or tasks");
+			host->ready != NULL ? "a socket stays ready" : "mail, timers or tasks");
 		abort();
 	}
 }
@@ -143,9 +143,12 @@ static void turn(struct sim_host *host)
 	check_livelock(host);
 	host->turn++;
 	sim_note(host, "turn", host->n_socks, 0);
+	host->base.is_turning = true;
 	call_ready(host);
+	loop_run_mail(&host->base);
 	loop_run_timers(&host->base, sim->now);
 	loop_run_tasks(&host->base);
+	host->base.is_turning = false;
 	if (host->ready != NULL || loop_has_tasks(&host->base))
 		sim_make_runnable(host);
 }

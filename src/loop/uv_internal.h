@@ -8,12 +8,12 @@
 
 #include "loop/loop.h"
 
-/* Owned by the thread that runs it, but for `stop_asked` and `wake`. */
+/* Owned by the thread that runs it, but for `stop_asked`, `wake` and `runner`. */
 struct loop_uv {
 	struct loop base;
 	uv_loop_t uv;
 	uv_prepare_t prepare; /* before waiting: how long may it wait? */
-	uv_check_t check;     /* after the sockets: timers, then tasks */
+	uv_check_t check;     /* after the sockets: mail, timers, tasks */
 	uv_idle_t idle;       /* active while there is work that must not wait */
 	uv_async_t wake;
 	uv_poll_t alarm; /* on alarm_fd */
@@ -21,10 +21,10 @@ struct loop_uv {
 	nsec_t alarm_at; /* what it is set to; NSEC_NEVER: to nothing */
 	nsec_t now;      /* of this turn, where now_is_known */
 	bool now_is_known;
-	bool is_running;
 	atomic_bool stop_asked;
-	size_t n_socks;   /* that their owners have not closed */
-	size_t n_queries; /* that were neither answered nor cancelled */
+	_Atomic(const void *) runner; /* a mark of the thread that is in loop_run(); or NULL */
+	size_t n_socks;               /* that their owners have not closed */
+	size_t n_queries;             /* that were neither answered nor cancelled */
 };
 
 /* libuv's negative codes are errno values, but for those of getaddrinfo. */

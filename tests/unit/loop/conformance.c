@@ -911,6 +911,152 @@ void test_now_stands_still_within_a_turn(void **state)
 	assert_true(turn.socket_now <= turn.task_now);
 }
 
+/* --- mail ------------------------------------------------------------------------------------- */
+
+struct letter {
+	struct loop_mail mail;
+	struct post *post;
+	char name;
+	struct letter *then;    /* what its run() posts, it may be itself, ... */
+	unsigned n_then;        /* ... so often */
+	struct loop_task *task; /* ... and puts off */
+};
+
+struct post {
+	struct loop *loop;
+	struct end b;
+	struct letter first, second;
+	struct loop_timer timer;
+	struct loop_task task;
+	char log[16];
+	size_t n_log, n_wanted;
+};
+
+static void log_post(struct post *post, char what)
+{
+	assert_true(post->n_log < sizeof(post->log) - 1);
+	post->log[post->n_log++] = what;
+}
+
+static void on_letter(struct loop_mail *mail)
+{
+	struct letter *letter = CONTAINER_OF(mail, struct letter, mail);
+	struct loop *loop = letter->post->loop;
+	assert_false(loop_mail_is_posted(mail));
+	loop_assert_here(loop);
+	log_post(letter->post, letter->name);
+	if (letter->n_then > 0) {
+		letter->n_then--;
+		loop_post(loop, &letter->then->mail);
+	}
+	if (letter->task != NULL)
+		loop_defer(loop, letter->task);
+}
+
+static struct letter letter_to(struct post *post, char name)
+{
+	return (struct letter){.mail = {.run = on_letter}, .post = post, .name = name};
+}
+
+static void on_post_timer(struct loop_timer *timer, nsec_t now)
+{
+	(void)now;
+	log_post(CONTAINER_OF(timer, struct post, timer), 't');
+}
+
+static void on_post_task(struct loop_task *task)
+{
+	log_post(CONTAINER_OF(task, struct post, task), 'T');
+}
+
+static void on_post_sock(void *ctx, unsigned ready)
+{
+	(void)ready;
+	struct post *post = CONTAINER_OF(ctx, struct post, b);
+	sock_watch(post->b.sock, 0, NULL, NULL);
+	loop_defer(post->loop, &post->task);
+	loop_timer_set(&post->timer, loop_now(post->loop));
+	loop_post(post->loop, &post->first.mail);
+	loop_post(post->loop, &post->second.mail);
+	assert_true(loop_mail_is_posted(&post->second.mail));
+	log_post(post, 's');
+}
+
+static bool has_logged_all(void *ctx)
+{
+	struct post *post = ctx;
+	return post->n_log >= post->n_wanted;
+}
+
+void test_mail_runs_after_sockets_and_before_timers(void **state)
+{
+	struct conformance *c = *state;
+	struct end a;
+	struct post post = {.loop = c->b, .task = {.run = on_post_task}, .n_wanted = 6};
+	post.first = letter_to(&post, '1');
+	post.second = letter_to(&post, '2');
+	/* What mail posts waits for the next turn. */
+	post.first.then = &post.first;
+	post.first.n_then = 1;
+	connect_ends(c, &a, &post.b, NULL);
+	loop_timer_init(&post.timer, c->b, on_post_timer);
+	sock_watch(post.b.sock, SOCK_READABLE, on_post_sock, &post.b);
+	write_all(&a, "x");
+	wait_for(c, has_logged_all, &post);
+	let_pass(c, NSEC_PER_MSEC);
+	assert_string_equal(post.log, "s12tT1");
+	close_end(&a);
+	close_end(&post.b);
+}
+
+struct numbered {
+	struct loop_mail mail;
+	size_t number, *n_run;
+};
+
+static void on_numbered(struct loop_mail *mail)
+{
+	struct numbered *numbered = CONTAINER_OF(mail, struct numbered, mail);
+	assert_int_equal(numbered->number, *numbered->n_run);
+	++*numbered->n_run;
+	free(numbered);
+}
+
+static bool is_thousand(void *ctx)
+{
+	return *(size_t *)ctx == 1000;
+}
+
+void test_mail_runs_in_the_order_of_posting_and_may_free_itself(void **state)
+{
+	struct conformance *c = *state;
+	size_t n_run = 0;
+	for (size_t i = 0; i < 1000; i++) {
+		struct numbered *numbered = calloc(1, sizeof(*numbered));
+		assert_non_null(numbered);
+		*numbered = (struct numbered){{.run = on_numbered}, i, &n_run};
+		loop_post(c->a, &numbered->mail);
+	}
+	assert_int_equal(n_run, 0);
+	wait_for(c, is_thousand, &n_run);
+}
+
+void test_drain_runs_mail_and_all_that_comes_of_it(void **state)
+{
+	struct conformance *c = *state;
+	struct post post = {.loop = c->a, .task = {.run = on_post_task}};
+	post.first = letter_to(&post, '1');
+	post.second = letter_to(&post, '2');
+	post.first.then = &post.second;
+	post.first.n_then = 1;
+	post.second.task = &post.task;
+	loop_drain(c->a);
+	assert_true(loop_is_here(c->a));
+	loop_post(c->a, &post.first.mail);
+	loop_drain(c->a);
+	assert_string_equal(post.log, "12T");
+}
+
 /* --- names ------------------------------------------------------------------------------------ */
 
 struct answer {

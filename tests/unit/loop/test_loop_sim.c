@@ -589,6 +589,56 @@ static void on_line(void *ctx, const char *line)
 	(*(size_t *)ctx)++;
 }
 
+static void do_nothing(struct loop_mail *mail)
+{
+	(void)mail;
+}
+
+static void test_mail_posted_twice_ends_the_process(void **state)
+{
+	struct loop *loop = env_of(state)->c.a;
+	struct loop_mail mail = {.run = do_nothing};
+	loop_post(loop, &mail);
+	pid_t child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		struct rlimit none = {0};
+		setrlimit(RLIMIT_CORE, &none);
+		fclose(stderr);
+		signal(SIGABRT, SIG_DFL);
+		loop_post(loop, &mail);
+		_exit(0);
+	}
+	int status;
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	loop_drain(loop);
+	loop_post(loop, &mail);
+	loop_drain(loop);
+}
+
+struct again {
+	struct loop_mail mail;
+	struct loop *loop;
+	unsigned n_runs;
+};
+
+static void on_again(struct loop_mail *mail)
+{
+	struct again *again = CONTAINER_OF(mail, struct again, mail);
+	if (++again->n_runs < 3)
+		loop_post(again->loop, mail);
+}
+
+static void test_mail_takes_no_time(void **state)
+{
+	struct env *env = env_of(state);
+	struct again again = {.mail = {.run = on_again}, .loop = env->c.b};
+	loop_post(env->c.b, &again.mail);
+	sim_run_until(env->sim, sim_now(env->sim));
+	assert_int_equal(again.n_runs, 3);
+}
+
 static void test_trace_tells_lines(void **state)
 {
 	struct env *env = env_of(state);
@@ -625,6 +675,8 @@ int main(void)
 		TEST(test_tun_carries_packets_whole_and_in_order),
 		TEST(test_everything_alive_is_counted),
 		TEST(test_livelock_ends_the_process),
+		TEST(test_mail_posted_twice_ends_the_process),
+		TEST(test_mail_takes_no_time),
 		TEST(test_trace_tells_lines),
 	};
 	return cmocka_run_group_tests_name("loop_sim", tests, NULL, NULL);
