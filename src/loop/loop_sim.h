@@ -26,7 +26,8 @@ struct sim_host;
 
 /* A world without hosts; two with the same seed run alike. ERR_NO_MEMORY. */
 MUST_USE enum err sim_new(uint64_t seed, struct sim **ret_sim);
-/* All nodes on its loops must have closed their sockets. Takes NULL; returns NULL. */
+/* All nodes on its loops must have closed their sockets, and all mail must have run. Takes NULL;
+ * returns NULL. */
 struct sim *sim_free(struct sim *sim);
 
 /* A host with a name (for the trace) and an address; both are copied. Its loop lives as long as the
