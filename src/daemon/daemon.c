@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <net/if.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,14 +13,14 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "daemon/control.h"
+#include "daemon/device.h"
 #include "daemon/key_hint.h"
+#include "daemon/network_watch.h"
 #include "loop/loop_uv.h"
 #include "vpn/network/iface.h"
-#include "vpn/network/netlink_monitor.h"
 #include "vpn/node/node.h"
 
-#define STOP_TIMEOUT    (5 * NSEC_PER_SEC) /* for connections to close; then we go all the same */
-#define NETWORK_SETTLES (200 * NSEC_PER_MSEC) /* a change comes in several messages: act once */
+#define STOP_TIMEOUT (5 * NSEC_PER_SEC) /* for connections to close; then we go all the same */
 
 /* Owned by main(). */
 struct daemon {
@@ -34,9 +33,8 @@ struct daemon {
 	struct node *node;
 	struct control *control;
 	struct sock *signals;
-	struct sock *network;
-	struct netlink_monitor monitor;
-	struct loop_timer network_settled;
+	struct network_watch network;
+	bool has_network_watch; /* it is initialised */
 	struct loop_timer give_up;
 	bool is_stopping;
 };
@@ -82,35 +80,6 @@ static void on_signal(void *ctx, unsigned ready)
 	}
 }
 
-static void on_network(void *ctx, unsigned ready)
-{
-	(void)ready;
-	struct daemon *d = ctx;
-	static uint8_t buf[NETLINK_MONITOR_BUF_LEN]; /* one daemon per process */
-	unsigned change = 0;
-	for (;;) {
-		size_t n;
-		enum err e = sock_read(d->network, buf, sizeof(buf), &n);
-		if (e == ERR_OK)
-			change |= netlink_monitor_parse(&d->monitor, span_of(buf, n));
-		else if (e == ERR_NO_MEMORY)
-			change |= NETWORK_CHANGE_LOST;
-		else
-			break;
-	}
-	if (change != 0)
-		loop_timer_set(&d->network_settled, nsec_add(loop_now(d->loop), NETWORK_SETTLES));
-}
-
-static void on_network_settled(struct loop_timer *timer, nsec_t now)
-{
-	(void)now;
-	struct daemon *d = CONTAINER_OF(timer, struct daemon, network_settled);
-	log_debug("the network changed", "action=%s", "ask and dial all peers");
-	if (!d->is_stopping)
-		node_network_changed(d->node);
-}
-
 /* --- the ladder up ------------------------------------------------------------------- */
 
 static bool load(struct daemon *d)
@@ -142,24 +111,14 @@ static bool load(struct daemon *d)
 	return false;
 }
 
-/* A name that the kernel refuses would fail every connection, one by one. */
 static bool check_congestion(const struct daemon *d)
 {
-	const char *name = d->config->tcp.congestion;
-	if (name[0] == '\0')
+	if (device_has_congestion(d->config))
 		return true;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
-	if (fd < 0)
-		return true; /* not the congestion control's fault */
-	bool is_known =
-		setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, (socklen_t)strlen(name)) == 0;
-	close(fd);
-	if (!is_known)
-		log_error(
-			"cannot use tcp.congestion",
-			"name=%s hint=\"see /proc/sys/net/ipv4/tcp_available_congestion_control\"",
-			name);
-	return is_known;
+	log_error("cannot use tcp.congestion",
+		  "name=%s hint=\"see /proc/sys/net/ipv4/tcp_available_congestion_control\"",
+		  d->config->tcp.congestion);
+	return false;
 }
 
 static bool open_signals(struct daemon *d)
@@ -183,22 +142,6 @@ static bool open_signals(struct daemon *d)
 	return true;
 }
 
-/* Routes for all that the peers own. */
-static struct ip_prefix *collect_routes(const struct config *config, size_t *ret_n)
-{
-	size_t n = 0;
-	for (size_t i = 0; config->interface.routes && i < config->peers.len; i++)
-		n += config->peers.items[i].allowed_ips.len;
-	struct ip_prefix *routes = calloc(n > 0 ? n : 1, sizeof(*routes));
-	*ret_n = 0;
-	for (size_t i = 0; routes != NULL && n > 0 && i < config->peers.len; i++) {
-		const struct config_prefixes *own = &config->peers.items[i].allowed_ips;
-		for (size_t j = 0; j < own->len; j++)
-			routes[(*ret_n)++] = own->items[j];
-	}
-	return routes;
-}
-
 static const char *device_hint(enum err e)
 {
 	if (e == ERR_PERMISSION)
@@ -210,24 +153,9 @@ static const char *device_hint(enum err e)
 
 static bool open_device(struct daemon *d)
 {
-	size_t n_routes;
-	struct ip_prefix *routes = collect_routes(d->config, &n_routes);
-	if (routes == NULL) {
-		log_error("out of memory", NULL);
-		return false;
-	}
-	const struct iface_conf conf = {
-		.name = d->config->interface.name,
-		.mtu = d->config->interface.mtu,
-		.addresses = d->config->interface.addresses.items,
-		.n_addresses = d->config->interface.addresses.len,
-		.routes = routes,
-		.n_routes = n_routes,
-	};
-	bool was_there = if_nametoindex(conf.name) != 0;
+	bool was_there = if_nametoindex(d->config->interface.name) != 0;
 	struct iface_error why = {.text = ""};
-	enum err e = iface_up(&conf, &d->iface, &why);
-	free(routes);
+	enum err e = device_up(d->config, &d->iface, &why);
 	if (e != ERR_OK) {
 		log_error("cannot set up the network device", "why=\"%s\"%s", why.text,
 			  device_hint(e));
@@ -235,7 +163,7 @@ static bool open_device(struct daemon *d)
 	}
 	if (was_there)
 		log_info("the network device was there already: it is used, and stays", "device=%s",
-			 conf.name);
+			 d->config->interface.name);
 	int fd = iface_steal_fd(d->iface);
 	e = loop_adopt_fd(d->loop, fd, &d->tun);
 	if (e != ERR_OK) {
@@ -246,23 +174,13 @@ static bool open_device(struct daemon *d)
 	return true;
 }
 
-/* Without it peers are found again by the dialler's own schedule, somewhat later. */
-static void open_monitor(struct daemon *d)
+static void open_network_watch(struct daemon *d)
 {
-	struct iface_error why;
-	int fd;
-	netlink_monitor_init(&d->monitor, iface_index(d->iface));
-	enum err e = netlink_monitor_open(&fd, &why);
-	if (e == ERR_OK) {
-		e = loop_adopt_fd(d->loop, fd, &d->network);
-		if (e != ERR_OK)
-			close(fd);
-	}
-	if (e != ERR_OK) {
+	network_watch_init(&d->network, d->loop, d->node, iface_index(d->iface));
+	d->has_network_watch = true;
+	enum err e = network_watch_start(&d->network);
+	if (e != ERR_OK)
 		log_warn("changes of the network are not seen", "why=\"%s\"", err_text(e));
-		return;
-	}
-	sock_watch(d->network, SOCK_READABLE, on_network, d);
 }
 
 static bool open_node(struct daemon *d)
@@ -356,12 +274,11 @@ static bool climb(struct daemon *d)
 		log_error("no event loop", "why=\"%s\"", err_text(e));
 		return false;
 	}
-	loop_timer_init(&d->network_settled, d->loop, on_network_settled);
 	loop_timer_init(&d->give_up, d->loop, on_give_up);
 	if (!check_congestion(d) || !open_signals(d) || !open_device(d) || !open_node(d) ||
 	    !open_control(d) || !start_node(d))
 		return false;
-	open_monitor(d);
+	open_network_watch(d);
 	announce(d);
 	return true;
 }
@@ -370,12 +287,11 @@ static bool climb(struct daemon *d)
 
 static void descend(struct daemon *d)
 {
-	if (d->loop != NULL) {
-		loop_timer_stop(&d->network_settled);
+	if (d->loop != NULL)
 		loop_timer_stop(&d->give_up);
-	}
 	d->control = control_free(d->control);
-	d->network = sock_close(d->network, false);
+	if (d->has_network_watch)
+		network_watch_stop(&d->network);
 	d->signals = sock_close(d->signals, false);
 	d->node = node_free(d->node);
 	d->tun = sock_close(d->tun, false);
