@@ -4,6 +4,7 @@
 #include "base/log.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,14 +20,14 @@ static const char *const level_words[] = {
 	[LOG_DEBUG] = "debug",
 };
 
-/* Process-wide: set once, before threads start, then only read. */
-static enum log_level level_max = LOG_INFO;
+/* Process-wide. The level may change at any time, the sink is set once, before threads start. */
+static _Atomic enum log_level level_max = LOG_INFO;
 static void (*sink_fn)(enum log_level, const char *, void *);
 static void *sink_ctx;
 
 void log_set_level(enum log_level level)
 {
-	level_max = level;
+	atomic_store_explicit(&level_max, level, memory_order_relaxed);
 }
 
 enum err log_level_parse(const char *word, enum log_level *ret_level)
@@ -48,7 +49,7 @@ void log_set_sink(void (*sink)(enum log_level level, const char *line, void *ctx
 
 bool log_enabled(enum log_level level)
 {
-	return level <= level_max;
+	return level <= atomic_load_explicit(&level_max, memory_order_relaxed);
 }
 
 /* Append at *at, never past the end; *at stays within the buffer. */

@@ -20,7 +20,7 @@ enum log_level {
 	LOG_DEBUG,
 };
 
-/* Lines above this level are dropped. Default LOG_INFO. Call before threads start. */
+/* Lines above this level are dropped. Default LOG_INFO. Any thread, at any time. */
 void log_set_level(enum log_level level);
 
 /* "error" | "warn" | "info" | "debug"; ERR_RANGE for other words. */
