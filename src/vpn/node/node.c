@@ -43,6 +43,12 @@ static bool is_underlay(void *ctx, const union netaddr *addr)
 	return true;
 }
 
+static void tell_peer(struct node *n, const struct peer_id *id, bool is_connected)
+{
+	if (n->conf.on_peer != NULL)
+		n->conf.on_peer(n->conf.ctx, id, is_connected);
+}
+
 static void on_best(void *ctx, const struct peer_id *id, struct conn *best)
 {
 	struct node *n = ctx;
@@ -56,9 +62,12 @@ static void on_best(void *ctx, const struct peer_id *id, struct conn *best)
 	log_line(level, u->down_since != 0 ? "peer connected" : "peer moved to another connection",
 		 "peer=%s addr=%s dialled=%s", u->conf->name, multiaddr_format(&remote, text),
 		 conn_is_outbound(best) ? "by_us" : "by_peer");
+	bool is_news = u->down_since != 0;
 	uplink_use(u, best);
 	if (identify_request(n->identify, best) != ERR_OK)
 		log_debug("no identify", "peer=%s", u->conf->name);
+	if (is_news)
+		tell_peer(n, id, true);
 }
 
 static void on_down(void *ctx, const struct peer_id *id, enum err why)
@@ -69,7 +78,10 @@ static void on_down(void *ctx, const struct peer_id *id, enum err why)
 		return;
 	log_line(u->trouble.is_refused_there ? LOG_DEBUG : LOG_INFO, "peer disconnected",
 		 "peer=%s why=%s", u->conf->name, err_name(why));
+	bool is_news = u->down_since == 0;
 	uplink_down(u);
+	if (is_news)
+		tell_peer(n, id, false);
 }
 
 static void on_closed(void *ctx)

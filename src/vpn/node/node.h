@@ -30,6 +30,8 @@ struct node_conf {
 	const char *agent; /* for identify: "runnel/0.1.0"; lent */
 	/* After node_close(): nothing is left but memory. */
 	void (*on_closed)(void *ctx);
+	/* A peer is connected, and packets to it are taken; or no longer. NULL: nobody asks. */
+	void (*on_peer)(void *ctx, const struct peer_id *id, bool is_connected);
 	void *ctx;
 };
 
