@@ -132,8 +132,8 @@ RUNNEL_MUST_USE RUNNEL_API enum runnel_err runnel_node_new(const struct runnel_n
  * On failure nothing stays open, errbuf says what is wrong as in runnel_node_new(), and the node
  * may be started again. RUNNEL_ERR_ADDRESS_IN_USE, RUNNEL_ERR_NO_ADDRESS, RUNNEL_ERR_PERMISSION,
  * RUNNEL_ERR_BUSY (the device is another process's), RUNNEL_ERR_BAD_STATE (it runs already, or has
- * run), RUNNEL_ERR_NOT_FOUND (no /dev/net/tun), RUNNEL_ERR_DUPLICATE (the device is of another kind), RUNNEL_ERR_FDS, RUNNEL_ERR_NO_MEMORY,
- * RUNNEL_ERR_SYSTEM.
+ * run), RUNNEL_ERR_NOT_FOUND (no /dev/net/tun), RUNNEL_ERR_DUPLICATE (the device is of another
+ * kind), RUNNEL_ERR_FDS, RUNNEL_ERR_NO_MEMORY, RUNNEL_ERR_SYSTEM.
  */
 RUNNEL_MUST_USE RUNNEL_API enum runnel_err runnel_node_start(struct runnel_node *node, char *errbuf,
 							     size_t errbuf_len);
@@ -141,22 +141,23 @@ RUNNEL_MUST_USE RUNNEL_API enum runnel_err runnel_node_start(struct runnel_node 
 /*
  * Close all connections and end the thread; returns when that is done. Connections get up to
  * `timeout` to close in an orderly way, then they are cut: RUNNEL_ERR_TIMEOUT, and the node has
- * stopped all the same. RUNNEL_FOREVER: no bound. A callback that does not return holds this up.
- * Stopping a node that does not run is no error; two threads may stop the same node.
- * RUNNEL_ERR_BAD_STATE: called in a callback of the node.
+ * stopped all the same. RUNNEL_FOREVER: no bound. A callback that does not return holds this up,
+ * and so does a DNS query that the system does not answer, until it gives up. Stopping a node that
+ * does not run is no error; two threads may stop the same node. RUNNEL_ERR_BAD_STATE: called in a
+ * callback of the node.
  */
 RUNNEL_API enum runnel_err runnel_node_stop(struct runnel_node *node, runnel_nsec timeout);
 
-/* Free a node, which is stopped first, with a timeout of 0, where it runs. No other thread may be
- * inside of a function of this node, and not in its callbacks. Takes NULL; returns NULL. */
+/* Free a node, which is stopped first, with a timeout of one second, where it runs. No other thread
+ * may be inside of a function of this node, and not in its callbacks. Takes NULL; returns NULL. */
 RUNNEL_API struct runnel_node *runnel_node_free(struct runnel_node *node);
 
 /* --- a node at work ------------------------------------------------------------------ */
 
 /*
  * Send an IP packet of `len` bytes, as if a program had sent it through the TUN. The bytes are
- * copied. Any thread, also in callbacks; never blocks. RUNNEL_ERR_OK means that the node will look at
- * it: one that no peer owns, or whose peer is not connected, is dropped there, counted in the
+ * copied. Any thread, also in callbacks; never blocks. RUNNEL_ERR_OK means that the node will look
+ * at it: one that no peer owns, or whose peer is not connected, is dropped there, counted in the
  * status, and answered with an ICMP error by on_packet().
  *
  * RUNNEL_ERR_FULL: the node has some hundred packets waiting; try again later, or drop it.

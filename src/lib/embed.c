@@ -201,11 +201,12 @@ void *embed_run(void *arg)
 {
 	struct runnel_node *n = arg;
 	here = n;
+	n->was_cut = false;
 	enum err e = climb(n);
 	if (e == ERR_OK)
 		become(n, EMBED_RUNNING, ERR_OK);
 	else if (n->node != NULL)
-		embed_close(n, 0); /* connections may be on their way */
+		embed_close(n, EMBED_GRACE); /* connections may be on their way */
 	if (n->node != NULL) {
 		enum err run_err = loop_run(n->loop);
 		if (run_err != ERR_OK)

@@ -28,6 +28,9 @@
 #include "vpn/network/iface.h"
 #include "vpn/node/node.h"
 
+/* For connections of a node that nobody gave time to, so that their ends hear of it. */
+#define EMBED_GRACE NSEC_PER_SEC
+
 enum embed_state {
 	EMBED_NEW,
 	EMBED_STARTING,

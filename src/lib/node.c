@@ -243,7 +243,7 @@ struct runnel_node *runnel_node_free(struct runnel_node *node)
 	if (node == NULL)
 		return NULL;
 	assert(!embed_is_here(node));
-	runnel_node_stop(node, 0);
+	runnel_node_stop(node, EMBED_GRACE);
 	join(node);
 	port_deinit(&node->port);
 	mailbox_deinit(&node->mailbox);

@@ -84,6 +84,7 @@ static void test_port_in_use_is_told_and_start_can_be_tried_again(void **state)
 	assert_public_ok(runnel_node_listen_addrs(alice.node, at, 3, &n));
 	assert_int_equal(n, 2);
 	assert_string_equal(at[1].multiaddr, addr);
+	assert_public_ok(runnel_node_stop(alice.node, RUNNEL_FOREVER));
 }
 
 static void test_peers_are_told_when_they_come_and_go(void **state)

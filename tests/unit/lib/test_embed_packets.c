@@ -13,7 +13,9 @@ enum {
 static void send_and_wait(struct pair_side *from, struct pair_side *to, const uint8_t *packet,
 			  size_t len)
 {
+	pair_lock();
 	unsigned n = to->n_packets + 1;
+	pair_unlock();
 	assert_public_ok(runnel_node_send(from->node, packet, len));
 	pair_wait_packets(to, n);
 	pair_assert_packet(to, packet, len);
