@@ -13,7 +13,7 @@ help:
 	@echo 'make bench    measure, and write docs/benchmarks.md (BENCH_QUICK=1: a short run)'
 	@echo 'make lint     formatting, layers and house rules'
 	@echo 'make fuzz     run each fuzz target for FUZZ_SECONDS (60)'
-	@echo 'make install  install to PREFIX (/usr/local), below DESTDIR'
+	@echo 'make install  install program and library to PREFIX (/usr/local), below DESTDIR'
 	@echo 'make clean    remove build/'
 	@echo
 	@echo 'What is missing is installed by apt first, on Debian 12 or newer: see tools/install-deps.'
