@@ -27,3 +27,14 @@
 
 /* Locals that free themselves: CLEANUP(wrapper) struct x *x = ...; wrapper takes struct x **. */
 #define CLEANUP(fn) __attribute__((cleanup(fn)))
+
+/* A large local array on the packet path that is written before it is read: without this the
+ * build's -ftrivial-auto-var-init fills it with zeros in each call. */
+#if defined(__has_attribute)
+#if __has_attribute(uninitialized)
+#define UNINITIALIZED __attribute__((uninitialized))
+#endif
+#endif
+#ifndef UNINITIALIZED
+#define UNINITIALIZED
+#endif

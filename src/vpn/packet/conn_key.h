@@ -45,12 +45,19 @@ static inline void conn_key_of(const struct packet_info *info, struct conn_key *
 	memcpy(ret->ip, info->destination.bytes, sizeof(ret->ip));
 }
 
+/* Word 0, 1 or 2. */
+static inline uint64_t conn_key_word(const struct conn_key *key, size_t i)
+{
+	uint64_t word;
+	memcpy(&word, (const uint8_t *)key + i * sizeof(word), sizeof(word));
+	return word;
+}
+
 static inline bool conn_key_equal(const struct conn_key *a, const struct conn_key *b)
 {
-	uint64_t x[3], y[3];
-	memcpy(x, a, sizeof(x));
-	memcpy(y, b, sizeof(y));
-	return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2])) == 0;
+	return ((conn_key_word(a, 0) ^ conn_key_word(b, 0)) |
+		(conn_key_word(a, 1) ^ conn_key_word(b, 1)) |
+		(conn_key_word(a, 2) ^ conn_key_word(b, 2))) == 0;
 }
 
 /* The 128 bits of a * b, folded: each half alone would leave some bits unmixed. */
@@ -74,10 +81,9 @@ static inline uint64_t conn_key_hash(const struct conn_key *key, uint64_t seed)
 	const uint64_t phi = 0x9e3779b97f4a7c15, root2 = 0x6a09e667f3bcc909;
 	const uint64_t root3 = 0xbb67ae8584caa73b, root5 = 0x3c6ef372fe94f82b;
 	uint64_t turned = seed << 32 | seed >> 32;
-	uint64_t w[3];
-	memcpy(w, key, sizeof(w));
-	uint64_t ip = conn_key_fold(w[0] ^ seed ^ phi, w[1] ^ turned ^ root2);
-	uint64_t rest = conn_key_fold(w[2] ^ seed ^ root3, turned ^ root5);
+	uint64_t ip = conn_key_fold(conn_key_word(key, 0) ^ seed ^ phi,
+				    conn_key_word(key, 1) ^ turned ^ root2);
+	uint64_t rest = conn_key_fold(conn_key_word(key, 2) ^ seed ^ root3, turned ^ root5);
 	return conn_key_fold(ip ^ seed ^ root2, rest ^ turned ^ phi);
 }
 

@@ -6,20 +6,6 @@
 #include <assert.h>
 #include <stdio.h>
 
-struct ip_addr ip_addr_v4(const uint8_t bytes[4])
-{
-	struct ip_addr addr = {.family = 4};
-	memcpy(addr.bytes, bytes, 4);
-	return addr;
-}
-
-struct ip_addr ip_addr_v6(const uint8_t bytes[16])
-{
-	struct ip_addr addr = {.family = 6};
-	memcpy(addr.bytes, bytes, 16);
-	return addr;
-}
-
 enum err ip_addr_parse(struct span text, struct ip_addr *ret_addr)
 {
 	char buf[IP_ADDR_TEXT_MAX];

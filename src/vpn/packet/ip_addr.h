@@ -25,8 +25,32 @@ enum {
 };
 
 /* 4 or 16 bytes in network order. */
-struct ip_addr ip_addr_v4(const uint8_t bytes[4]);
-struct ip_addr ip_addr_v6(const uint8_t bytes[16]);
+static inline void ip_addr_set_v4(struct ip_addr *addr, const uint8_t bytes[4])
+{
+	addr->family = 4;
+	memcpy(addr->bytes, bytes, 4);
+	memset(addr->bytes + 4, 0, 12);
+}
+
+static inline void ip_addr_set_v6(struct ip_addr *addr, const uint8_t bytes[16])
+{
+	addr->family = 6;
+	memcpy(addr->bytes, bytes, 16);
+}
+
+static inline struct ip_addr ip_addr_v4(const uint8_t bytes[4])
+{
+	struct ip_addr addr;
+	ip_addr_set_v4(&addr, bytes);
+	return addr;
+}
+
+static inline struct ip_addr ip_addr_v6(const uint8_t bytes[16])
+{
+	struct ip_addr addr;
+	ip_addr_set_v6(&addr, bytes);
+	return addr;
+}
 
 /* "10.0.0.1" or "fd00::1", nothing around it, no zone. ERR_MALFORMED. */
 MUST_USE enum err ip_addr_parse(struct span text, struct ip_addr *ret_addr);

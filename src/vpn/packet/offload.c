@@ -152,12 +152,6 @@ enum err offload_canonicalize(struct offload *o, struct span packet, const struc
 	return e;
 }
 
-size_t offload_segment_len(const struct offload *o, size_t packet_len)
-{
-	size_t len = (size_t)o->hdr_len + o->gso_size;
-	return offload_is_super(o) && len < packet_len ? len : packet_len;
-}
-
 void offload_finish_checksum(struct offload *o, uint8_t *packet, size_t packet_len)
 {
 	assert(!offload_is_super(o));

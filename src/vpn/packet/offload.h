@@ -69,7 +69,11 @@ MUST_USE enum err offload_canonicalize(struct offload *o, struct span packet,
 				       const struct packet_info *info);
 
 /* Bytes of the longest packet that this one becomes on a wire: of a segment, or the packet. */
-size_t offload_segment_len(const struct offload *o, size_t packet_len);
+static inline size_t offload_segment_len(const struct offload *o, size_t packet_len)
+{
+	size_t len = (size_t)o->hdr_len + o->gso_size;
+	return offload_is_super(o) && len < packet_len ? len : packet_len;
+}
 
 /* Fill in the checksum of a packet that is not a super-packet; `o` becomes plain. `o` has passed
  * offload_parse() or one of the checks for this length. */

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* packet.c - see packet.h; each reader below has checked the length before it looks */
+/*
+ * packet.c - see packet.h; each reader below has checked the length before it looks
+ *
+ * A result is written field by field to where it goes, once all checks are passed: to make it
+ * elsewhere and copy it costs more than all of parsing.
+ */
 #include "vpn/packet/packet.h"
 
 #include <netinet/in.h>
@@ -46,24 +51,37 @@ static size_t transport_len_min(uint8_t protocol)
 	}
 }
 
+/* Where the walk over a packet's headers has come to; at its end, to the transport header. */
+struct walk {
+	struct span rest;
+	uint8_t protocol; /* of rest */
+	enum packet_fragment fragment;
+	size_t fragment_offset; /* bytes */
+};
+
 /*
- * The ports, or a refusal. A first fragment must hold the whole transport header, and no later
- * one may begin within it: else a firewall that read the first can be made to have read wrong
- * (RFC 1858 3.2.2, RFC 3128).
+ * Is what follows the last header acceptable? A first fragment must hold the whole transport
+ * header, and no later one may begin within it: else a firewall that read the first can be made to
+ * have read wrong (RFC 1858 3.2.2, RFC 3128).
  */
-static enum err parse_transport(struct span payload, size_t fragment_offset,
-				struct packet_info *info)
+static bool transport_is_whole(const struct walk *walk)
 {
-	size_t len_min = transport_len_min(info->protocol);
-	if (info->fragment == PACKET_FRAGMENT_LATER)
-		return fragment_offset < len_min ? ERR_MALFORMED : ERR_OK;
-	if (payload.len < len_min)
-		return ERR_MALFORMED;
-	if (packet_protocol_has_ports(info->protocol)) {
-		info->source_port = load_be16(payload.p);
-		info->destination_port = load_be16(payload.p + 2);
-	}
-	return ERR_OK;
+	size_t len_min = transport_len_min(walk->protocol);
+	return walk->fragment == PACKET_FRAGMENT_LATER ? walk->fragment_offset >= len_min
+						       : walk->rest.len >= len_min;
+}
+
+/* What is the same for both versions. */
+static void put_info(struct packet_info *ret, struct span bytes, const struct walk *walk)
+{
+	bool has_ports = walk->fragment != PACKET_FRAGMENT_LATER &&
+			 packet_protocol_has_ports(walk->protocol);
+	ret->protocol = walk->protocol;
+	ret->fragment = walk->fragment;
+	ret->source_port = has_ports ? load_be16(walk->rest.p) : 0;
+	ret->destination_port = has_ports ? load_be16(walk->rest.p + 2) : 0;
+	ret->transport_offset = (uint16_t)(bytes.len - walk->rest.len);
+	ret->len = (uint32_t)bytes.len;
 }
 
 static enum packet_fragment fragment_of(size_t offset, bool more)
@@ -82,7 +100,7 @@ static bool fragment_fits(size_t offset, bool more, size_t len)
 	return offset + len <= PACKET_LEN_MAX;
 }
 
-static enum err parse_v4(struct span bytes, struct packet_info *info)
+static enum err parse_v4(struct span bytes, struct packet_info *ret_info)
 {
 	if (bytes.len < IPV4_HEADER_LEN)
 		return ERR_TRUNCATED;
@@ -94,20 +112,23 @@ static enum err parse_v4(struct span bytes, struct packet_info *info)
 		return bytes.len < total_len ? ERR_TRUNCATED : ERR_MALFORMED;
 
 	unsigned flags = load_be16(bytes.p + 6);
-	size_t offset = (size_t)(flags & 0x1fff) * 8;
 	bool more = (flags & 0x2000) != 0;
-	struct span payload = span_of(bytes.p + header_len, total_len - header_len);
-	if (!fragment_fits(offset, more, payload.len))
+	struct walk walk = {
+		.rest = span_of(bytes.p + header_len, total_len - header_len),
+		.protocol = bytes.p[9],
+		.fragment_offset = (size_t)(flags & 0x1fff) * 8,
+	};
+	walk.fragment = fragment_of(walk.fragment_offset, more);
+	if (!fragment_fits(walk.fragment_offset, more, walk.rest.len) || !transport_is_whole(&walk))
 		return ERR_MALFORMED;
 
-	info->protocol = bytes.p[9];
-	info->traffic_class = bytes.p[1];
-	info->dont_fragment = (flags & 0x4000) != 0;
-	info->fragment = fragment_of(offset, more);
-	info->transport_offset = (uint16_t)header_len;
-	info->source = ip_addr_v4(bytes.p + 12);
-	info->destination = ip_addr_v4(bytes.p + 16);
-	return parse_transport(payload, offset, info);
+	ret_info->version = 4;
+	ret_info->traffic_class = bytes.p[1];
+	ret_info->dont_fragment = (flags & 0x4000) != 0;
+	put_info(ret_info, bytes, &walk);
+	ip_addr_set_v4(&ret_info->source, bytes.p + 12);
+	ip_addr_set_v4(&ret_info->destination, bytes.p + 16);
+	return ERR_OK;
 }
 
 static bool is_extension(uint8_t protocol)
@@ -141,44 +162,44 @@ static size_t extension_len(uint8_t protocol, struct span rest)
 }
 
 /*
- * From the header after the IPv6 header to the first that is no extension. *rest is what follows;
+ * From the header after the IPv6 header to the first that is no extension.
  * RFC 7112: the chain must end within the first fragment, so running out of bytes is malformed.
  */
-static enum err walk_extensions(struct span *rest, struct packet_info *info, size_t *ret_offset)
+static enum err walk_extensions(struct walk *walk)
 {
 	bool has_fragment = false;
-	*ret_offset = 0;
-	for (unsigned n = 0; is_extension(info->protocol); n++) {
+	for (unsigned n = 0; is_extension(walk->protocol); n++) {
 		if (n == PACKET_EXTENSIONS_MAX)
 			return ERR_LIMIT;
 		/* RFC 8200 4.1: hop-by-hop options only right after the IPv6 header. */
-		if (info->protocol == IPPROTO_HOPOPTS && n > 0)
+		if (walk->protocol == IPPROTO_HOPOPTS && n > 0)
 			return ERR_MALFORMED;
-		if (rest->len < 2 || rest->len < extension_len(info->protocol, *rest))
+		struct span *rest = &walk->rest;
+		if (rest->len < 2 || rest->len < extension_len(walk->protocol, *rest))
 			return ERR_MALFORMED;
 
-		struct span header = span_of(rest->p, extension_len(info->protocol, *rest));
+		struct span header = span_of(rest->p, extension_len(walk->protocol, *rest));
 		span_skip(rest, header.len);
-		if (info->protocol == IPPROTO_FRAGMENT) {
+		if (walk->protocol == IPPROTO_FRAGMENT) {
 			if (has_fragment)
 				return ERR_MALFORMED;
 			has_fragment = true;
 			unsigned flags = load_be16(header.p + 2);
 			bool more = (flags & 1) != 0;
-			*ret_offset = flags & 0xfff8u;
-			if (!fragment_fits(*ret_offset, more, rest->len))
+			walk->fragment_offset = flags & 0xfff8u;
+			if (!fragment_fits(walk->fragment_offset, more, rest->len))
 				return ERR_MALFORMED;
-			info->fragment = fragment_of(*ret_offset, more);
+			walk->fragment = fragment_of(walk->fragment_offset, more);
 		}
-		info->protocol = header.p[0];
+		walk->protocol = header.p[0];
 		/* What follows is data from the middle of another packet, whatever it is called. */
-		if (info->fragment == PACKET_FRAGMENT_LATER)
+		if (walk->fragment == PACKET_FRAGMENT_LATER)
 			return ERR_OK;
 	}
 	return ERR_OK;
 }
 
-static enum err parse_v6(struct span bytes, struct packet_info *info)
+static enum err parse_v6(struct span bytes, struct packet_info *ret_info)
 {
 	if (bytes.len < IPV6_HEADER_LEN)
 		return ERR_TRUNCATED;
@@ -187,20 +208,24 @@ static enum err parse_v6(struct span bytes, struct packet_info *info)
 	if (bytes.len != total_len)
 		return bytes.len < total_len ? ERR_TRUNCATED : ERR_MALFORMED;
 
-	info->protocol = bytes.p[6];
-	info->traffic_class = (uint8_t)(load_be16(bytes.p) >> 4);
-	info->dont_fragment = true;
-	info->fragment = PACKET_WHOLE;
-	info->source = ip_addr_v6(bytes.p + 8);
-	info->destination = ip_addr_v6(bytes.p + 24);
-
-	struct span rest = span_of(bytes.p + IPV6_HEADER_LEN, bytes.len - IPV6_HEADER_LEN);
-	size_t fragment_offset;
-	enum err e = walk_extensions(&rest, info, &fragment_offset);
+	struct walk walk = {
+		.rest = span_of(bytes.p + IPV6_HEADER_LEN, bytes.len - IPV6_HEADER_LEN),
+		.protocol = bytes.p[6],
+		.fragment = PACKET_WHOLE,
+	};
+	enum err e = walk_extensions(&walk);
 	if (e != ERR_OK)
 		return e;
-	info->transport_offset = (uint16_t)(bytes.len - rest.len);
-	return parse_transport(rest, fragment_offset, info);
+	if (!transport_is_whole(&walk))
+		return ERR_MALFORMED;
+
+	ret_info->version = 6;
+	ret_info->traffic_class = (uint8_t)(load_be16(bytes.p) >> 4);
+	ret_info->dont_fragment = true;
+	put_info(ret_info, bytes, &walk);
+	ip_addr_set_v6(&ret_info->source, bytes.p + 8);
+	ip_addr_set_v6(&ret_info->destination, bytes.p + 24);
+	return ERR_OK;
 }
 
 enum err packet_parse(struct span bytes, struct packet_info *ret_info)
@@ -209,11 +234,12 @@ enum err packet_parse(struct span bytes, struct packet_info *ret_info)
 		return ERR_TRUNCATED;
 	if (bytes.len > PACKET_LEN_MAX)
 		return ERR_TOO_LONG;
-	struct packet_info info = {.version = bytes.p[0] >> 4, .len = (uint32_t)bytes.len};
-	enum err e = info.version == 4   ? parse_v4(bytes, &info)
-		     : info.version == 6 ? parse_v6(bytes, &info)
-					 : ERR_UNSUPPORTED;
-	if (e == ERR_OK)
-		*ret_info = info;
-	return e;
+	switch (bytes.p[0] >> 4) {
+	case 4:
+		return parse_v4(bytes, ret_info);
+	case 6:
+		return parse_v6(bytes, ret_info);
+	default:
+		return ERR_UNSUPPORTED;
+	}
 }

@@ -109,6 +109,7 @@ static struct packet *take(struct packet_pool *pool, struct shelf *s)
 	p->next = NULL;
 	p->pool = pool;
 	p->queued_at = 0;
+	p->receipt = NULL;
 	p->len = 0;
 	p->cap = s->cap;
 	p->offload = (struct offload){0};
@@ -151,6 +152,7 @@ struct packet *packet_fit(struct packet *packet)
 	fit->len = packet->len;
 	fit->offload = packet->offload;
 	fit->queued_at = packet->queued_at;
+	fit->receipt = packet->receipt;
 	packet_free(packet);
 	return fit;
 }

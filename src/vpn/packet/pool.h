@@ -18,11 +18,13 @@
 #include "vpn/packet/offload.h"
 
 struct packet_pool;
+struct receipt; /* whom to tell what became of a packet: vpn/dispatch/receipt.h */
 
 struct packet {
 	struct packet *next;      /* for the queue that holds it */
 	struct packet_pool *pool; /* where it belongs */
 	nsec_t queued_at;         /* set by the queue */
+	struct receipt *receipt;  /* NULL: nobody asked */
 	uint32_t len;             /* bytes of data in use */
 	uint32_t cap;             /* bytes of data there are */
 	struct offload offload;   /* all zero for a plain packet */
