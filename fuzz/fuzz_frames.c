@@ -69,6 +69,10 @@ static uint64_t mix_event(uint64_t digest, const struct frame_event *event)
 		digest = mix(digest, &event->offload, sizeof(event->offload));
 		digest = mix(digest, &event->is_seq, sizeof(event->is_seq));
 		return event->is_seq ? mix(digest, &event->seq, sizeof(event->seq)) : digest;
+	case FRAME_EV_REPLACES:
+		return mix(digest, event->hello.replaces, 8 * event->hello.n_replaces);
+	case FRAME_EV_DIAL_LANE:
+		return mix(digest, &event->lane, sizeof(event->lane));
 	case FRAME_EV_SEQ_END:
 		return mix(digest, &event->seq, sizeof(event->seq));
 	default:
@@ -101,7 +105,8 @@ static uint64_t read_all(uint8_t mode, const uint8_t *data, size_t len, size_t p
 	static const struct frame_hello own = {
 		.version = FRAME_VERSION,
 		.mtu = 1420,
-		.capabilities = FRAME_CAN_OFFLOAD | FRAME_CAN_PROBE | FRAME_CAN_SEQ,
+		.capabilities = FRAME_CAN_OFFLOAD | FRAME_CAN_PROBE | FRAME_CAN_SEQ |
+				FRAME_CAN_MOVE,
 		.payload_len_max = FRAME_PAYLOAD_LEN_MAX,
 	};
 	struct frame_reader *r = NULL;

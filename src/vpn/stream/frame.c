@@ -52,6 +52,30 @@ void frame_put_seq_super_header(uint8_t out[FRAME_SEQ_SUPER_HEADER_LEN], const s
 	offload_put(out + FRAME_SEQ_HEADER_LEN, offload);
 }
 
+static void put_be64(struct wbuf *out, uint64_t v)
+{
+	wbuf_put_be32(out, (uint32_t)(v >> 32));
+	wbuf_put_be32(out, (uint32_t)v);
+}
+
+void frame_put_replaces(struct wbuf *out, const uint64_t *ids, size_t n)
+{
+	uint8_t header[FRAME_HEADER_LEN];
+	assert(n > 0 && n <= FRAME_REPLACES_MAX);
+	put_header(header, FRAME_REPLACES, 8 * n);
+	wbuf_put(out, span_of(header, sizeof(header)));
+	for (size_t i = 0; i < n; i++)
+		put_be64(out, ids[i]);
+}
+
+void frame_put_dial_lane(struct wbuf *out, uint16_t lane)
+{
+	uint8_t frame[FRAME_HEADER_LEN + FRAME_DIAL_LANE_LEN];
+	put_header(frame, FRAME_DIAL_LANE, FRAME_DIAL_LANE_LEN);
+	store_be16(frame + FRAME_HEADER_LEN, lane);
+	wbuf_put(out, span_of(frame, sizeof(frame)));
+}
+
 void frame_put_seq_end(struct wbuf *out, const struct frame_seq *end)
 {
 	uint8_t frame[FRAME_SEQ_HEADER_LEN];
@@ -69,12 +93,6 @@ static void put_extension_header(struct wbuf *out, enum frame_extension tag, siz
 {
 	wbuf_put_be16(out, (uint16_t)tag);
 	wbuf_put_be16(out, (uint16_t)len);
-}
-
-static void put_be64(struct wbuf *out, uint64_t v)
-{
-	wbuf_put_be32(out, (uint32_t)(v >> 32));
-	wbuf_put_be32(out, (uint32_t)v);
 }
 
 static void put_extensions(struct wbuf *out, const struct frame_hello *hello)
@@ -131,20 +149,20 @@ static enum err parse_stream(struct span value, struct frame_hello *hello)
 	return hello->stream_id != 0 ? ERR_OK : ERR_RANGE;
 }
 
-static enum err parse_replaces(struct span value, struct frame_hello *hello)
+enum err frame_parse_replaces(struct span payload, uint64_t ret_ids[FRAME_REPLACES_MAX],
+			      size_t *ret_n)
 {
-	if (value.len == 0 || value.len % 8 != 0 || value.len > 8 * FRAME_REPLACES_MAX)
+	if (payload.len == 0 || payload.len % 8 != 0 || payload.len > 8 * FRAME_REPLACES_MAX)
 		return ERR_MALFORMED;
-	hello->n_replaces = value.len / 8;
-	for (size_t i = 0; i < hello->n_replaces; i++) {
-		hello->replaces[i] = load_be64(value.p + 8 * i);
-		if (hello->replaces[i] == 0)
+	for (size_t i = 0; i < payload.len / 8; i++) {
+		ret_ids[i] = load_be64(payload.p + 8 * i);
+		if (ret_ids[i] == 0)
 			return ERR_RANGE;
 	}
+	*ret_n = payload.len / 8;
 	return ERR_OK;
 }
 
-/* A hint about threads: what is out of range is no reason to do without the stream. */
 static enum err parse_lanes(struct span value, struct frame_hello *hello)
 {
 	if (value.len != 2)
@@ -168,7 +186,7 @@ static enum err parse_extension(unsigned tag, struct span value, unsigned *seen,
 	if (tag == FRAME_EXT_STREAM)
 		return parse_stream(value, hello);
 	if (tag == FRAME_EXT_REPLACES)
-		return parse_replaces(value, hello);
+		return frame_parse_replaces(value, hello->replaces, &hello->n_replaces);
 	return parse_lanes(value, hello);
 }
 

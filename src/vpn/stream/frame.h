@@ -27,9 +27,12 @@ enum frame_type {
 	FRAME_PROBE_ANSWER = 5, /* acceptor: the probe's payload */
 	FRAME_SEQ = 6,          /* opener: group, number, one IP packet; only after a HELLO with
 				   FRAME_CAN_SEQ, as the two below */
-	FRAME_SEQ_SUPER = 7, /* opener: group, number, struct offload, one IP packet; only after a
-				HELLO with FRAME_CAN_OFFLOAD too */
-	FRAME_SEQ_END = 8,   /* opener: group, how many packets it had */
+	FRAME_SEQ_SUPER = 7,  /* opener: group, number, struct offload, one IP packet; only after a
+				 HELLO with FRAME_CAN_OFFLOAD too */
+	FRAME_SEQ_END = 8,    /* opener: group, how many packets it had */
+	FRAME_REPLACES = 16,  /* opener: streams of its that are dead to it, as in HELLO; only after
+				 a HELLO with FRAME_CAN_MOVE, as the one below */
+	FRAME_DIAL_LANE = 17, /* opener: please dial this lane */
 };
 
 enum {
@@ -49,6 +52,7 @@ enum {
 	FRAME_MTU_MIN = 1280, /* bytes; all take packets of that length, also before a HELLO */
 
 	FRAME_REPLACES_MAX = 16, /* dead streams that a new one takes over from: a peer's pool */
+	FRAME_DIAL_LANE_LEN = 2, /* bytes of payload */
 	FRAME_LANES_MAX = 64,    /* shards of a node; more are more threads than a TUN feeds */
 	FRAME_EXTENSION_HEADER_LEN = 4, /* bytes of tag and length */
 	FRAME_HELLO_LEN_SENT_MAX = FRAME_HELLO_LEN + 3 * FRAME_EXTENSION_HEADER_LEN + 8 +
@@ -68,6 +72,7 @@ enum frame_capability {
 	FRAME_CAN_OFFLOAD = 1, /* SUPER */
 	FRAME_CAN_PROBE = 2,   /* answers PROBE */
 	FRAME_CAN_SEQ = 4,     /* SEQ, SEQ_END, and with OFFLOAD SEQ_SUPER */
+	FRAME_CAN_MOVE = 8,    /* REPLACES, DIAL_LANE */
 };
 
 struct frame_hello {
@@ -108,11 +113,17 @@ void frame_put_seq_super_header(uint8_t out[FRAME_SEQ_SUPER_HEADER_LEN], const s
 void frame_put_hello(struct wbuf *out, const struct frame_hello *hello);
 /* type: FRAME_PROBE or FRAME_PROBE_ANSWER. */
 void frame_put_probe(struct wbuf *out, enum frame_type type, const struct frame_probe *probe);
+/* n: 1..FRAME_REPLACES_MAX. */
+void frame_put_replaces(struct wbuf *out, const uint64_t *ids, size_t n);
+void frame_put_dial_lane(struct wbuf *out, uint16_t lane);
 /* The group has ended: end->seq is the number that its next packet would have had. */
 void frame_put_seq_end(struct wbuf *out, const struct frame_seq *end);
 
 /* Payloads. ERR_TRUNCATED, ERR_MALFORMED, ERR_VERSION (0), ERR_RANGE. */
 MUST_USE enum err frame_parse_hello(struct span payload, struct frame_hello *ret);
+/* Also of the extension. */
+MUST_USE enum err frame_parse_replaces(struct span payload, uint64_t ret_ids[FRAME_REPLACES_MAX],
+				       size_t *ret_n);
 MUST_USE enum err frame_parse_probe(struct span payload, struct frame_probe *ret);
 /* The first FRAME_SEQ_LEN bytes, which are there. */
 struct frame_seq frame_parse_seq(const uint8_t in[FRAME_SEQ_LEN]);

@@ -100,9 +100,18 @@ static uint32_t needed_for(uint8_t type)
 		return FRAME_CAN_SEQ;
 	case FRAME_SEQ_SUPER:
 		return FRAME_CAN_SEQ | FRAME_CAN_OFFLOAD;
+	case FRAME_REPLACES:
+	case FRAME_DIAL_LANE:
+		return FRAME_CAN_MOVE;
 	default:
 		return 0;
 	}
+}
+
+static bool is_known(uint8_t type)
+{
+	return (type >= FRAME_HELLO && type <= FRAME_SEQ_END) || type == FRAME_REPLACES ||
+	       type == FRAME_DIAL_LANE;
 }
 
 /* May a frame of this type and length come now? */
@@ -110,7 +119,7 @@ static enum err check_header(const struct frame_reader *r, uint8_t type, size_t 
 {
 	if (type == 0 || (type == FRAME_HELLO) == r->has_hello)
 		return ERR_PROTOCOL;
-	if (type > FRAME_HELLO && type <= FRAME_SEQ_END &&
+	if (type != FRAME_HELLO && is_known(type) &&
 	    (type == FRAME_PROBE_ANSWER) != (r->role == FRAME_OPENER))
 		return ERR_PROTOCOL;
 	if (!promised(r, needed_for(type)))
@@ -133,14 +142,13 @@ static enum err check_header(const struct frame_reader *r, uint8_t type, size_t 
 				 FRAME_SEQ_LEN + r->super_payload_max);
 	case FRAME_SEQ_END:
 		return check_len(len, FRAME_SEQ_LEN, FRAME_SEQ_LEN);
+	case FRAME_REPLACES:
+		return check_len(len, 8, 8 * FRAME_REPLACES_MAX);
+	case FRAME_DIAL_LANE:
+		return check_len(len, FRAME_DIAL_LANE_LEN, FRAME_DIAL_LANE_LEN);
 	default:
 		return check_len(len, 0, FRAME_PAYLOAD_LEN_MAX);
 	}
-}
-
-static bool is_known(uint8_t type)
-{
-	return type >= FRAME_HELLO && type <= FRAME_SEQ_END;
 }
 
 static enum err read_header(struct frame_reader *r, struct span *in)
@@ -220,6 +228,14 @@ static enum err parse_hello(struct frame_reader *r, struct span payload, struct 
 	return e;
 }
 
+static enum err parse_replaces(struct span payload, struct frame_event *ret)
+{
+	enum err e = frame_parse_replaces(payload, ret->hello.replaces, &ret->hello.n_replaces);
+	if (e == ERR_OK)
+		ret->type = FRAME_EV_REPLACES;
+	return e;
+}
+
 static enum err parse_payload(struct frame_reader *r, struct span payload, struct frame_event *ret)
 {
 	switch (r->type) {
@@ -231,6 +247,12 @@ static enum err parse_payload(struct frame_reader *r, struct span payload, struc
 	case FRAME_SEQ_END:
 		ret->type = FRAME_EV_SEQ_END;
 		ret->seq = frame_parse_seq(payload.p);
+		return ERR_OK;
+	case FRAME_REPLACES:
+		return parse_replaces(payload, ret);
+	case FRAME_DIAL_LANE:
+		ret->type = FRAME_EV_DIAL_LANE;
+		ret->lane = load_be16(payload.p);
 		return ERR_OK;
 	default:
 		return parse_packet(r, payload, ret);

@@ -23,7 +23,8 @@
 /* Who we are on this stream. */
 enum frame_role {
 	FRAME_OPENER,   /* reads HELLO and PROBE_ANSWER */
-	FRAME_ACCEPTOR, /* reads HELLO, PACKET, SUPER, PROBE, SEQ, SEQ_SUPER and SEQ_END */
+	FRAME_ACCEPTOR, /* reads HELLO, PACKET, SUPER, PROBE, SEQ, SEQ_SUPER, SEQ_END, REPLACES and
+			   DIAL_LANE */
 };
 
 enum frame_event_type {
@@ -33,6 +34,8 @@ enum frame_event_type {
 	FRAME_EV_PROBE,        /* `probe`: answer it */
 	FRAME_EV_PROBE_ANSWER, /* `probe` */
 	FRAME_EV_SEQ_END,      /* `seq`: its group has ended there */
+	FRAME_EV_REPLACES,     /* `hello`, of which only the list of dead streams is set */
+	FRAME_EV_DIAL_LANE,    /* `lane` */
 };
 
 /* Only what the type names is written. */
@@ -44,6 +47,7 @@ struct frame_event {
 	struct offload offload;
 	struct frame_hello hello;
 	struct frame_probe probe;
+	uint16_t lane;
 };
 
 struct frame_reader;

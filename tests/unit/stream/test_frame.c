@@ -79,6 +79,15 @@ static uint64_t json_hex(const json_t *v, unsigned bits)
 	return strtoull(json_string_value(v), NULL, 16);
 }
 
+/* How many there are. */
+static size_t json_replaces(const json_t *v, uint64_t ret_ids[FRAME_REPLACES_MAX])
+{
+	const json_t *id;
+	size_t n;
+	json_array_foreach(json_object_get(v, "replaces"), n, id) ret_ids[n] = json_hex(id, 64);
+	return n;
+}
+
 static struct frame_hello json_hello(const json_t *v)
 {
 	struct frame_hello hello = {
@@ -88,13 +97,12 @@ static struct frame_hello json_hello(const json_t *v)
 		.payload_len_max = (uint32_t)number(v, "payload_len_max"),
 		.lanes = 1,
 	};
-	const json_t *id = json_object_get(v, "stream_id"), *replaces;
+	const json_t *id = json_object_get(v, "stream_id");
 	if (id != NULL)
 		hello.stream_id = json_hex(id, 64);
 	if (json_object_get(v, "lanes") != NULL)
 		hello.lanes = (uint16_t)number(v, "lanes");
-	json_array_foreach(json_object_get(v, "replaces"), hello.n_replaces, replaces)
-		hello.replaces[hello.n_replaces] = json_hex(replaces, 64);
+	hello.n_replaces = json_replaces(v, hello.replaces);
 	return hello;
 }
 
@@ -171,6 +179,15 @@ static void check_event(const json_t *v, const struct frame_event *event, const 
 	} else if (strcmp(name, "seq_end") == 0) {
 		assert_int_equal(event->type, FRAME_EV_SEQ_END);
 		check_seq(json_object_get(v, "seq"), &event->seq);
+	} else if (strcmp(name, "replaces") == 0) {
+		assert_int_equal(event->type, FRAME_EV_REPLACES);
+		uint64_t ids[FRAME_REPLACES_MAX];
+		size_t n = json_replaces(v, ids);
+		assert_int_equal(event->hello.n_replaces, n);
+		assert_memory_equal(event->hello.replaces, ids, n * sizeof(ids[0]));
+	} else if (strcmp(name, "dial_lane") == 0) {
+		assert_int_equal(event->type, FRAME_EV_DIAL_LANE);
+		assert_int_equal(event->lane, number(v, "lane"));
 	} else {
 		assert_int_equal(event->type, strcmp(name, "probe") == 0 ? FRAME_EV_PROBE
 									 : FRAME_EV_PROBE_ANSWER);
@@ -267,6 +284,12 @@ static void test_vectors_are_written(void **state)
 		} else if (strcmp(name, "seq_end") == 0) {
 			struct frame_seq end = json_seq(json_object_get(v, "seq"));
 			frame_put_seq_end(&w, &end);
+		} else if (strcmp(name, "replaces") == 0) {
+			uint64_t ids[FRAME_REPLACES_MAX];
+			size_t n = json_replaces(v, ids);
+			frame_put_replaces(&w, ids, n);
+		} else if (strcmp(name, "dial_lane") == 0) {
+			frame_put_dial_lane(&w, (uint16_t)number(v, "lane"));
 		} else {
 			struct frame_probe p = json_probe(json_object_get(v, "probe"));
 			frame_put_probe(
@@ -409,8 +432,9 @@ static void test_what_was_not_promised_is_refused(void **state)
 {
 	(void)state;
 	const struct frame_hello bare = {.version = 1, .mtu = 1280, .payload_len_max = 1280};
-	static const uint8_t types[] = {FRAME_SUPER, FRAME_PROBE, FRAME_SEQ, FRAME_SEQ_SUPER,
-					FRAME_SEQ_END};
+	static const uint8_t types[] = {FRAME_SUPER,     FRAME_PROBE,   FRAME_SEQ,
+					FRAME_SEQ_SUPER, FRAME_SEQ_END, FRAME_REPLACES,
+					FRAME_DIAL_LANE};
 	for (size_t i = 0; i < sizeof(types); i++) {
 		struct frame_reader *r = reader_with(FRAME_ACCEPTOR, &bare);
 		uint8_t in[FRAME_HEADER_LEN + FRAME_HELLO_LEN + 4];
