@@ -50,6 +50,11 @@ struct sim_path {
 /* Between two hosts, both ways; the default is 1 ms and nothing else. Changes apply from now on. */
 void sim_set_path(struct sim *sim, struct sim_host *a, struct sim_host *b, struct sim_path path);
 
+/* Nothing passes any more on one of the open TCP connections between two hosts, as if a flow's
+ * state was lost on the way: the `nth`, from 0 in the order in which they were dialled. false:
+ * there are not so many. */
+bool sim_cut_conn(struct sim *sim, const struct sim_host *a, const struct sim_host *b, size_t nth);
+
 /* A TUN of a host: a socket whose reads are packets that the test sent and whose writes the test
  * receives. */
 MUST_USE enum err sim_tun_new(struct sim_host *host, struct sock **ret_tun);

@@ -277,3 +277,25 @@ enum err sim_dial(struct loop *loop, const union netaddr *to, const struct tcp_o
 	*ret_sock = &stream->base.base;
 	return ERR_OK;
 }
+
+static bool is_between(const struct sim_conn *c, const struct sim_host *a, const struct sim_host *b)
+{
+	const struct sim_end *x = &c->ends[0], *y = &c->ends[1];
+	bool are_theirs = (x->host == a && y->host == b) || (x->host == b && y->host == a);
+	return are_theirs && x->sock != NULL && y->sock != NULL;
+}
+
+bool sim_cut_conn(struct sim *sim, const struct sim_host *a, const struct sim_host *b, size_t nth)
+{
+	/* The list has the youngest first. */
+	size_t n = 0;
+	for (struct sim_conn *c = sim->conns; c != NULL; c = c->next)
+		n += is_between(c, a, b);
+	if (nth >= n)
+		return false;
+	for (struct sim_conn *c = sim->conns; c != NULL; c = c->next) {
+		if (is_between(c, a, b) && --n == nth)
+			c->is_cut = true;
+	}
+	return true;
+}

@@ -2,9 +2,10 @@
 /*
  * sim_segment.c - segments on their paths: delay, jitter, cuts, moved hosts
  *
- * A segment is lost if its path is cut, or one of the hosts no longer has the connection's address,
- * when it leaves or when it would arrive. Segments of one direction of a connection keep their
- * order: TCP would restore it anyhow, and what reordering costs in real life is not modelled.
+ * A segment is lost if its path or its connection is cut, or one of the hosts no longer has the
+ * connection's address, when it leaves or when it would arrive. Segments of one direction of a
+ * connection keep their order: TCP would restore it anyhow, and what reordering costs in real life
+ * is not modelled.
  */
 #include <stdlib.h>
 
@@ -25,7 +26,7 @@ struct sim_link *sim_end_link(struct sim_end *from, struct sim_host **ret_to)
 		return NULL;
 	struct sim_link *link = sim_link_between(from->host, to);
 	*ret_to = to;
-	return link->path.cut ? NULL : link;
+	return link->path.cut || from->conn->is_cut ? NULL : link;
 }
 
 static void unlink_segment(struct sim_segment *segment)

@@ -64,6 +64,7 @@ struct sim_conn {
 	uint64_t id;
 	struct sim_end ends[2]; /* [0] dialled */
 	size_t n_segments;      /* under way */
+	bool is_cut;            /* sim_cut_conn() */
 	struct sim_segment *segments;
 };
 
