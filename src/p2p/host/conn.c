@@ -155,8 +155,9 @@ struct conn *conn_free(struct conn *c)
 	c->secure = secure_free(c->secure);
 	c->rx = iobuf_give(&c->env->io, c->rx);
 	c->tx = iobuf_give(&c->env->io, c->tx);
-	/* What the kernel already took may still be on its way: a go-away, a last packet. */
-	c->sock = sock_close(c->sock, false);
+	/* What the kernel already took may still be on its way: a go-away, a last packet. But not
+	 * if nobody answered: it would come after what was sent anew on another connection. */
+	c->sock = sock_close(c->sock, c->why == ERR_TIMEOUT || liveness_is_suspect(&c->liveness));
 	free(c->upgrade);
 	conn_baton_free(c->baton);
 	free(c);
@@ -177,6 +178,7 @@ static void on_reap(struct loop_task *task)
 
 void conn_close(struct conn *c, enum err why)
 {
+	loop_assert_here(c->env->loop);
 	if (c->state == CONN_CLOSING)
 		return;
 	if (c->state == CONN_OPEN && why != ERR_GO_AWAY && why != ERR_EOF && why != ERR_RESET) {
@@ -334,6 +336,18 @@ nsec_t conn_rtt(const struct conn *c)
 	return c->mux != NULL ? yamux_rtt(c->mux) : 0;
 }
 
+uint64_t conn_in_flight_bytes(const struct conn *c)
+{
+	enum {
+		SEGMENT = 1448, /* bytes; the kernel counts segments, most of them are full */
+	};
+	struct tcp_stats tcp;
+	uint64_t ours = c->tx != NULL ? c->tx->end - c->tx->start : 0;
+	if (c->state != CONN_OPEN || sock_tcp_stats(c->sock, &tcp) != ERR_OK)
+		return ours;
+	return ours + tcp.notsent_bytes + (uint64_t)tcp.unacked_segs * SEGMENT;
+}
+
 struct conn_stats conn_get_stats(const struct conn *c)
 {
 	return c->stats;
@@ -361,6 +375,7 @@ void *conn_owner(const struct conn *c)
 
 void conn_ping(struct conn *c)
 {
+	loop_assert_here(c->env->loop);
 	if (c->state != CONN_OPEN)
 		return;
 	yamux_ping(c->mux);
@@ -369,6 +384,7 @@ void conn_ping(struct conn *c)
 
 void conn_doubt(struct conn *c)
 {
+	loop_assert_here(c->env->loop);
 	if (c->state != CONN_OPEN)
 		return;
 	nsec_t now = loop_now(c->env->loop);

@@ -126,6 +126,9 @@ nsec_t conn_opened_at(const struct conn *c);
 /* yamux's ping; 0: not measured yet. */
 nsec_t conn_rtt(const struct conn *c);
 struct conn_stats conn_get_stats(const struct conn *c);
+/* Taken from the streams, not yet acknowledged by the peer's kernel. Asks the kernel: not for each
+ * packet. */
+uint64_t conn_in_flight_bytes(const struct conn *c);
 size_t conn_stream_count(const struct conn *c);
 struct loop *conn_loop(const struct conn *c);
 struct conn_env *conn_get_env(const struct conn *c);

@@ -265,6 +265,7 @@ void stream_accept(struct conn *c, struct yamux_stream *mux)
 enum err conn_open_stream(struct conn *c, const char *const *protocols, size_t n_protocols,
 			  const struct stream_ops *ops, void *user, struct stream **ret_stream)
 {
+	loop_assert_here(c->env->loop);
 	if (c->state != CONN_OPEN)
 		return ERR_BAD_STATE;
 	struct stream *s = stream_new(c, ops, user);

@@ -64,6 +64,7 @@ enum err swarm_new(const struct swarm_conf *conf, struct swarm **ret_swarm)
 
 void swarm_close(struct swarm *s)
 {
+	loop_assert_here(s->conf.loop);
 	if (s->is_closing)
 		return;
 	s->is_closing = true;
@@ -120,6 +121,7 @@ static enum err copy_addrs(struct multiaddr **addrs, size_t *n_addrs, const stru
 enum err swarm_add_peer(struct swarm *s, const struct peer_id *id, const struct multiaddr *addrs,
 			size_t n_addrs)
 {
+	loop_assert_here(s->conf.loop);
 	if (peer_id_equal(id, identity_peer_id(s->conf.identity)))
 		return ERR_SELF;
 	struct peer *p = peer_find(s, id);
@@ -143,6 +145,7 @@ enum err swarm_add_peer(struct swarm *s, const struct peer_id *id, const struct 
  */
 void swarm_remove_peer(struct swarm *s, const struct peer_id *id)
 {
+	loop_assert_here(s->conf.loop);
 	struct peer *p = peer_find(s, id);
 	if (p == NULL)
 		return;
@@ -157,6 +160,7 @@ void swarm_remove_peer(struct swarm *s, const struct peer_id *id)
 void swarm_learn_addrs(struct swarm *s, const struct peer_id *id, const struct multiaddr *addrs,
 		       size_t n_addrs)
 {
+	loop_assert_here(s->conf.loop);
 	struct peer *p = peer_find(s, id);
 	if (p == NULL)
 		return;
@@ -175,6 +179,7 @@ void swarm_demand(struct swarm *s, const struct peer_id *id)
 
 void swarm_network_changed(struct swarm *s)
 {
+	loop_assert_here(s->conf.loop);
 	struct peer *p, *tmp;
 	HASH_ITER (hh, s->peers, p, tmp) {
 		if (p->best != NULL)
@@ -187,6 +192,7 @@ void swarm_network_changed(struct swarm *s)
 
 struct conn *swarm_best(struct swarm *s, const struct peer_id *id)
 {
+	loop_assert_here(s->conf.loop);
 	struct peer *p = peer_find(s, id);
 	return p != NULL && p->best != NULL ? p->best->conn : NULL;
 }
@@ -194,6 +200,7 @@ struct conn *swarm_best(struct swarm *s, const struct peer_id *id)
 enum err swarm_peer_info(struct swarm *s, const struct peer_id *id,
 			 struct swarm_peer_info *ret_info)
 {
+	loop_assert_here(s->conf.loop);
 	struct peer *p = peer_find(s, id);
 	if (p == NULL)
 		return ERR_NOT_FOUND;

@@ -51,6 +51,7 @@ static enum err make_link(struct swarm *s, const struct conn_baton *baton, struc
 
 enum err swarm_adopt(struct swarm *s, struct conn_baton *baton)
 {
+	loop_assert_here(s->conf.loop);
 	struct link *l;
 	enum err e = make_link(s, baton, &l);
 	if (e != ERR_OK) {

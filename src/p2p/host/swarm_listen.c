@@ -150,6 +150,7 @@ void swarm_accept_again(struct loop_timer *timer, nsec_t now)
 
 enum err swarm_listen(struct swarm *s, const struct multiaddr *addr)
 {
+	loop_assert_here(s->conf.loop);
 	union netaddr at;
 	enum err e = netaddr_from_multiaddr(addr, &at);
 	if (e != ERR_OK)
