@@ -16,6 +16,7 @@
 
 #include "vpn/network/netlink.h"
 #include "vpn/network/tun.h"
+#include "vpn/network/tun_steering.h"
 
 struct address {
 	struct ip_prefix prefix;
@@ -26,6 +27,7 @@ struct iface {
 	struct netlink *nl;
 	int fd; /* -1: stolen, or not open yet */
 	struct tun_conf tun;
+	bool is_steered;
 	struct netlink_link before; /* the device as we got it */
 	char name[NETLINK_NAME_LEN];
 	uint32_t metric, table;
@@ -72,6 +74,8 @@ static enum err open_device(struct iface *iface, struct iface_error *why)
 	enum err e = tun_open(iface->nl, &iface->tun, &iface->fd, why);
 	if (e == ERR_OK)
 		e = netlink_link_get(iface->nl, iface->name, &iface->before, why);
+	if (e == ERR_OK && iface->tun.multi_queue)
+		iface->is_steered = tun_steer(iface->fd) == ERR_OK;
 	if (e == ERR_OK && iface->before.tun_persistent)
 		e = netlink_flush(iface->nl, iface->before.index, &n, why);
 	return e;
@@ -256,6 +260,11 @@ int iface_steal_fd(struct iface *iface)
 enum err iface_open_queue(struct iface *iface, int *ret_fd, struct iface_error *why)
 {
 	return tun_open_queue(&iface->tun, ret_fd, why);
+}
+
+bool iface_is_steered(const struct iface *iface)
+{
+	return iface->is_steered;
 }
 
 unsigned iface_index(const struct iface *iface)

@@ -56,6 +56,9 @@ int iface_steal_fd(struct iface *iface);
 /* One more queue: tun_open_queue(). */
 MUST_USE enum err iface_open_queue(struct iface *iface, int *ret_fd, struct iface_error *why);
 
+/* Are packets spread over the queues as tun_steering.h says? If not, the kernel has its own way. */
+bool iface_is_steered(const struct iface *iface);
+
 unsigned iface_index(const struct iface *iface);
 const char *iface_name(const struct iface *iface);
 
