@@ -32,6 +32,30 @@ const char *counter_text(enum counter counter)
 	return texts[counter];
 }
 
+static const char *const histogram_names[] = {
+#define X(symbol, name, text) [symbol] = (name),
+	HISTOGRAM_MAP(X)
+#undef X
+};
+
+static const char *const histogram_texts[] = {
+#define X(symbol, name, text) [symbol] = (text),
+	HISTOGRAM_MAP(X)
+#undef X
+};
+
+const char *histogram_name(enum histogram histogram)
+{
+	assert(histogram < HISTOGRAM_COUNT);
+	return histogram_names[histogram];
+}
+
+const char *histogram_text(enum histogram histogram)
+{
+	assert(histogram < HISTOGRAM_COUNT);
+	return histogram_texts[histogram];
+}
+
 static uint64_t read_counter(const uint64_t *at)
 {
 	return __atomic_load_n(at, __ATOMIC_RELAXED);
@@ -44,6 +68,11 @@ void metrics_sum(struct metrics *sum, const struct metrics *m)
 	for (size_t i = 0; i < DROP_COUNT; i++)
 		sum->drops[i] += read_counter(&m->drops[i]);
 	sum->dropped_bytes += read_counter(&m->dropped_bytes);
+	for (size_t h = 0; h < HISTOGRAM_COUNT; h++) {
+		for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+			sum->histograms[h][i] += read_counter(&m->histograms[h][i]);
+		sum->histogram_sums[h] += read_counter(&m->histogram_sums[h]);
+	}
 }
 
 uint64_t metrics_dropped(const struct metrics *m)
