@@ -141,10 +141,10 @@ static bool ring(struct inbox *in)
 	return bell == ASLEEP && atomic_compare_exchange_strong(&in->bell, &bell, RUNG);
 }
 
-enum err inbox_put(struct inbox *in, struct span packet, const struct inbox_meta *meta,
-		   bool *ret_must_wake)
+enum err inbox_put_behind(struct inbox *in, struct span head, struct span packet,
+			  const struct inbox_meta *meta, bool *ret_must_wake)
 {
-	if (packet.len > in->packet_len_max)
+	if (head.len > in->packet_len_max || packet.len > in->packet_len_max - head.len)
 		return ERR_TOO_LONG;
 	uint64_t position;
 	enum err e = claim(in, &position);
@@ -154,12 +154,20 @@ enum err inbox_put(struct inbox *in, struct span packet, const struct inbox_meta
 	slot->ticket = meta->ticket;
 	memcpy(slot->tag, meta->tag, sizeof(slot->tag));
 	slot->offload = meta->offload;
-	slot->len = (uint32_t)packet.len;
+	slot->len = (uint32_t)(head.len + packet.len);
+	if (head.len > 0)
+		memcpy(slot->data, head.p, head.len);
 	if (packet.len > 0)
-		memcpy(slot->data, packet.p, packet.len);
+		memcpy(slot->data + head.len, packet.p, packet.len);
 	atomic_store(&slot->seq, held_seq(in, position));
 	*ret_must_wake = ring(in);
 	return ERR_OK;
+}
+
+enum err inbox_put(struct inbox *in, struct span packet, const struct inbox_meta *meta,
+		   bool *ret_must_wake)
+{
+	return inbox_put_behind(in, span_of(NULL, 0), packet, meta, ret_must_wake);
 }
 
 void inbox_close(struct inbox *in)

@@ -93,6 +93,10 @@ struct inbox *inbox_free(struct inbox *inbox);
  */
 MUST_USE enum err inbox_put(struct inbox *inbox, struct span packet, const struct inbox_meta *meta,
 			    bool *ret_must_wake);
+/* The same, for who has more to say of a packet than the meta holds: `head` and the packet lie in
+ * the slot one behind the other, and count together. */
+MUST_USE enum err inbox_put_behind(struct inbox *inbox, struct span head, struct span packet,
+				   const struct inbox_meta *meta, bool *ret_must_wake);
 
 /* The oldest packet, lent until inbox_pop(); false: none, or its put is not done. */
 bool inbox_peek(struct inbox *inbox, struct inbox_item *ret_item);

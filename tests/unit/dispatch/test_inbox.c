@@ -97,6 +97,27 @@ static void test_packet_comes_out_as_it_went_in(void **state)
 	inbox_free(in);
 }
 
+static void test_head_and_packet_come_out_as_one_and_count_together(void **state)
+{
+	(void)state;
+	struct inbox *in = inbox_of(1);
+	uint8_t bytes[LEN_MAX] = {0};
+	bool must_wake;
+	struct span head = span_str("head"), most = span_of(bytes, LEN_MAX - 4);
+	assert_err(inbox_put_behind(in, head, span_of(bytes, LEN_MAX - 3), &no_meta, &must_wake),
+		   ERR_TOO_LONG);
+	assert_err(inbox_put_behind(in, head, span_of(bytes, SIZE_MAX), &no_meta, &must_wake),
+		   ERR_TOO_LONG);
+	assert_ok(inbox_put_behind(in, head, span_str("+packet"), &no_meta, &must_wake));
+	expect(in, "head+packet");
+	assert_ok(inbox_put_behind(in, head, most, &no_meta, &must_wake));
+	struct inbox_item item;
+	assert_true(inbox_peek(in, &item));
+	assert_int_equal(item.len, LEN_MAX);
+	inbox_pop(in);
+	inbox_free(in);
+}
+
 static void test_peek_lends_the_same_packet_until_pop(void **state)
 {
 	(void)state;
@@ -287,6 +308,7 @@ int main(void)
 		cmocka_unit_test(test_free_takes_null),
 		cmocka_unit_test(test_too_many_slots_are_no_memory),
 		cmocka_unit_test(test_packet_comes_out_as_it_went_in),
+		cmocka_unit_test(test_head_and_packet_come_out_as_one_and_count_together),
 		cmocka_unit_test(test_peek_lends_the_same_packet_until_pop),
 		cmocka_unit_test(test_too_long_takes_no_slot_and_says_nothing),
 		cmocka_unit_test(test_full_refuses_until_one_is_popped),
