@@ -68,7 +68,15 @@ static void run(size_t len, bool offload)
 	if (packet_pool_new(256, 80, &pool) != ERR_OK ||
 	    frame_reader_new(FRAME_ACCEPTOR, &hello, &r) != ERR_OK)
 		abort();
-	channel_init(&c, 256, 8 << 20, &metrics);
+	const struct fair_queue_conf conf = {
+		.codel = {.target = 5 * NSEC_PER_MSEC, .interval = 100 * NSEC_PER_MSEC},
+		.packets_max = 256,
+		.worker_packets_max = 256,
+	};
+	struct share share = {.pool = pool, .packets_max = 256, .bytes_max = 8 << 20};
+	struct worker worker = {0};
+	channel_init(&c, &conf, &share, &metrics);
+	fair_queue_join(&c.queue, &worker);
 	channel_attach(&c, &hello);
 	channel_peer_hello(&c, &hello);
 	put_tcp_packet(tun, len);
@@ -95,8 +103,7 @@ static void run(size_t len, bool offload)
 				if (offload_check(&p->offload, packet_view(p), &info) != ERR_OK)
 					abort();
 			}
-			if (!channel_push(&c, p, 0))
-				abort();
+			fair_queue_push(&c.queue, &worker, p, 0);
 			sent++;
 		}
 		size_t n;
@@ -109,6 +116,7 @@ static void run(size_t len, bool offload)
 	       offload ? "super" : "plain", (double)sent / took,
 	       (double)sent * (double)len * 8 / took / 1e9, took / (double)sent * 1e9,
 	       sent == received ? "" : " LOST SOME");
+	fair_queue_leave(&c.queue, &worker);
 	channel_deinit(&c);
 	frame_reader_free(r);
 	packet_pool_free(pool);

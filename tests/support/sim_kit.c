@@ -339,8 +339,16 @@ struct kit_node *world_node(struct world *w, size_t host, const struct kit_peer 
 	*k = (struct kit_node){.identity = kit_identity(host)};
 	k->config = make_config(host, w->is_hidden[host], peers, n_peers, extra);
 	assert_ok(sim_tun_new(w->hosts[host], &k->tun));
+	k->n_shards = w->n_shards[host] > 0 ? w->n_shards[host] : 1;
+	struct node_shard further[KIT_SHARDS_MAX - 1];
+	for (size_t i = 0; i + 1 < k->n_shards; i++) {
+		assert_ok(sim_tun_new(w->hosts[host], &k->more[i]));
+		further[i] = (struct node_shard){world_loop(w, host), k->more[i]};
+	}
 	struct node_conf conf = {
 		.loop = world_loop(w, host),
+		.further = further,
+		.n_further = k->n_shards - 1,
 		.config = k->config,
 		.identity = k->identity,
 		.tun = k->tun,
@@ -429,6 +437,25 @@ void world_send(struct world *w, size_t from, size_t to, uint32_t number, size_t
 	assert_ok(sim_tun_send(w->nodes[from].tun, span_of(packet, len)));
 }
 
+static struct sock *tun_of(const struct kit_node *k, size_t shard)
+{
+	return shard == 0 ? k->tun : k->more[shard - 1];
+}
+
+void world_send_on(struct world *w, size_t from, size_t shard, struct span packet)
+{
+	assert_ok(sim_tun_send(tun_of(&w->nodes[from], shard), packet));
+}
+
+bool world_receive_on(struct world *w, size_t host, size_t shard, uint8_t *buf, size_t cap,
+		      size_t *ret_len)
+{
+	enum err e = sim_tun_receive(tun_of(&w->nodes[host], shard), buf, cap, ret_len);
+	if (e != ERR_EMPTY)
+		assert_ok(e);
+	return e == ERR_OK;
+}
+
 bool world_receive(struct world *w, size_t host, uint8_t *buf, size_t cap, size_t *ret_len)
 {
 	enum err e = sim_tun_receive(w->nodes[host].tun, buf, cap, ret_len);
@@ -445,12 +472,14 @@ uint32_t kit_packet_number(const uint8_t *packet, size_t len)
 
 uint64_t kit_drops(const struct kit_node *k, enum drop reason)
 {
-	return node_metrics(k->node)->drops[reason];
+	struct metrics m = node_metrics(k->node);
+	return m.drops[reason];
 }
 
 uint64_t kit_counter(const struct kit_node *k, enum counter counter)
 {
-	return node_metrics(k->node)->counters[counter];
+	struct metrics m = node_metrics(k->node);
+	return m.counters[counter];
 }
 
 uint64_t kit_seeds(uint64_t usual)

@@ -19,6 +19,7 @@ enum {
 	KIT_PORT = 4001,
 	KIT_PROTOCOLS_MAX = 6,
 	KIT_MTU = 1400,
+	KIT_SHARDS_MAX = 4,
 };
 
 #define MSEC(n) ((n)*NSEC_PER_MSEC)
@@ -42,7 +43,9 @@ struct kit_node {
 	struct node *node;
 	struct identity *identity;
 	struct config *config;
-	struct sock *tun;
+	struct sock *tun;                      /* of the first shard */
+	struct sock *more[KIT_SHARDS_MAX - 1]; /* of the others */
+	size_t n_shards;
 	bool is_closed;
 };
 
@@ -51,7 +54,8 @@ struct world {
 	uint64_t seed;
 	size_t n_hosts;
 	struct sim_host *hosts[KIT_HOSTS_MAX];
-	bool is_hidden[KIT_HOSTS_MAX]; /* its node does not listen, as if behind a NAT */
+	bool is_hidden[KIT_HOSTS_MAX];  /* its node does not listen, as if behind a NAT */
+	size_t n_shards[KIT_HOSTS_MAX]; /* of its node, all on the host's loop; 0: one */
 	struct kit_swarm swarms[KIT_HOSTS_MAX];
 	struct kit_node nodes[KIT_HOSTS_MAX];
 };
@@ -118,6 +122,11 @@ bool kit_node_has_stream(const struct kit_node *k, size_t peer_index);
 size_t kit_packet(uint8_t *buf, size_t from, size_t to, uint32_t number, size_t len);
 /* Send it into the node's TUN. */
 void world_send(struct world *w, size_t from, size_t to, uint32_t number, size_t len);
+/* The same, into the TUN queue of a shard. */
+void world_send_on(struct world *w, size_t from, size_t shard, struct span packet);
+/* The next packet that the node wrote to a queue of its TUN; false: none. */
+bool world_receive_on(struct world *w, size_t host, size_t shard, uint8_t *buf, size_t cap,
+		      size_t *ret_len);
 /* The next packet that the node wrote to its TUN; false: none. */
 bool world_receive(struct world *w, size_t host, uint8_t *buf, size_t cap, size_t *ret_len);
 /* The payload of a packet of kit_packet(). */

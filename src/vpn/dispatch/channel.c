@@ -3,50 +3,49 @@
  * channel.c - see channel.h
  *
  * What a pull writes next is decided at frame boundaries only: first the control frames, then the
- * head of the queue. From its first byte on a frame is `begun` and goes out whole, or dies with its
- * stream. The head stays in the queue, and in its bounds, until its last byte is out.
+ * packet of the key whose turn it is. From its first byte on a frame is `begun` and goes out whole,
+ * or dies with its stream. A begun packet has left the queue, but the peer's share holds it until
+ * its last byte is out.
  */
 #include "vpn/dispatch/channel.h"
 
 #include <assert.h>
 
+#include "vpn/dispatch/receipt.h"
+#include "vpn/dispatch/spread.h"
+
 static_assert((int)CHANNEL_CONTROL_CAP >= FRAME_HEADER_LEN + FRAME_HELLO_LEN_SENT_MAX +
 						  12 * (FRAME_HEADER_LEN + FRAME_PROBE_LEN),
 	      "a HELLO and a dozen of probes");
 
-void channel_init(struct channel *c, size_t packets_max, size_t bytes_max, struct metrics *metrics)
+void channel_init(struct channel *c, const struct fair_queue_conf *conf, struct share *share,
+		  struct metrics *metrics)
 {
-	*c = (struct channel){
-		.packets_max = packets_max,
-		.bytes_max = bytes_max,
-		.metrics = metrics,
-	};
-}
-
-static struct packet *unlink_head(struct channel *c)
-{
-	struct packet *p = c->head;
-	c->head = p->next;
-	if (c->head == NULL)
-		c->tail = NULL;
-	p->next = NULL;
-	c->packets--;
-	c->bytes -= p->len;
-	return p;
+	*c = (struct channel){.metrics = metrics};
+	fair_queue_init(&c->queue, conf, share, metrics);
 }
 
 static void drop(struct channel *c, struct packet *p, enum drop reason)
 {
-	metrics_drop(c->metrics, reason, p->len);
-	c->dropped_packets++;
-	packet_free(p);
+	share_drop(c->queue.share, c->metrics, p, reason);
+}
+
+static void reset(struct channel *c, enum drop reason)
+{
+	if (c->begun != NULL)
+		drop(c, c->begun, reason);
+	c->begun = NULL;
+	c->header_len = 0;
+	c->offset = 0;
+	c->control_len = 0;
+	c->control_sent = 0;
+	c->state = CHANNEL_DETACHED;
 }
 
 void channel_deinit(struct channel *c)
 {
-	channel_reset_to_frame_boundary(c);
-	while (channel_drop_head(c, DROP_CLOSING))
-		;
+	reset(c, DROP_CLOSING);
+	fair_queue_deinit(&c->queue);
 }
 
 /* --- the stream's life --------------------------------------------------------------- */
@@ -83,63 +82,17 @@ void channel_peer_hello(struct channel *c, const struct frame_hello *peer)
 	c->packet_len_max = peer->mtu;
 	c->payload_len_max = peer->payload_len_max;
 	c->takes_offload = (peer->capabilities & FRAME_CAN_OFFLOAD) != 0;
+	c->takes_seq = (peer->capabilities & FRAME_CAN_SEQ) != 0;
+	c->takes_moves = (peer->capabilities & FRAME_CAN_MOVE) != 0;
+	c->takes_probes = (peer->capabilities & FRAME_CAN_PROBE) != 0;
 }
 
 void channel_reset_to_frame_boundary(struct channel *c)
 {
-	if (c->header_len > 0)
-		drop(c, unlink_head(c), DROP_STREAM_RESET);
-	c->header_len = 0;
-	c->offset = 0;
-	c->control_len = 0;
-	c->control_sent = 0;
-	c->state = CHANNEL_DETACHED;
+	reset(c, DROP_STREAM_RESET);
 }
 
 /* --- in ------------------------------------------------------------------------------ */
-
-size_t channel_mtu(const struct channel *c)
-{
-	return c->state == CHANNEL_READY ? c->packet_len_max : PACKET_LEN_MAX;
-}
-
-bool channel_push(struct channel *c, struct packet *packet, nsec_t now)
-{
-	assert(packet->len > 0 && packet->len <= PACKET_LEN_MAX && packet->next == NULL);
-	if (c->packets >= c->packets_max || packet->len > c->bytes_max - c->bytes)
-		return false;
-	packet->queued_at = now;
-	if (c->tail == NULL)
-		c->head = packet;
-	else
-		c->tail->next = packet;
-	c->tail = packet;
-	c->packets++;
-	c->bytes += packet->len;
-	return true;
-}
-
-bool channel_drop_head(struct channel *c, enum drop reason)
-{
-	if (c->header_len == 0) {
-		if (c->head == NULL)
-			return false;
-		drop(c, unlink_head(c), reason);
-		return true;
-	}
-	struct packet *begun = c->head;
-	struct packet *p = begun->next;
-	if (p == NULL)
-		return false;
-	begun->next = p->next;
-	if (c->tail == p)
-		c->tail = begun;
-	p->next = NULL;
-	c->packets--;
-	c->bytes -= p->len;
-	drop(c, p, reason);
-	return true;
-}
 
 enum err channel_put_control(struct channel *c, struct span frame)
 {
@@ -166,22 +119,20 @@ enum err channel_put_probe(struct channel *c, enum frame_type type, const struct
 
 /* --- out ----------------------------------------------------------------------------- */
 
-/* Does the head have to wait for the peer to say whether it takes it? */
-static bool head_waits(const struct channel *c)
+/* Does this packet have to wait for the peer to say whether it takes it? */
+static bool must_wait(const struct channel *c, const struct packet *p)
 {
 	return c->state == CHANNEL_GREETED &&
-	       (offload_is_super(&c->head->offload) || c->head->len > c->packet_len_max);
+	       (offload_is_super(&p->offload) || p->len > c->packet_len_max);
 }
 
 bool channel_has_output(const struct channel *c)
 {
-	if (c->state == CHANNEL_DETACHED)
-		return false;
-	return c->header_len > 0 || c->control_sent < c->control_len ||
-	       (c->head != NULL && !head_waits(c));
+	return c->state != CHANNEL_DETACHED &&
+	       (c->begun != NULL || c->control_sent < c->control_len || c->queue.packets > 0);
 }
 
-/* Can the head be sent to this peer at all? If not, *ret_reason is why. */
+/* Can this packet be sent to this peer at all? If not, *ret_reason is why. */
 static bool is_taken(const struct channel *c, const struct packet *p, enum drop *ret_reason)
 {
 	*ret_reason = DROP_PEER_OFFLOAD;
@@ -194,13 +145,28 @@ static bool is_taken(const struct channel *c, const struct packet *p, enum drop 
 	return p->len + (is_plain ? 0u : OFFLOAD_LEN) <= c->payload_len_max;
 }
 
-static void put_header(struct channel *c, struct packet *p)
+/* The packet of a limb goes with its number: it may overtake, and be overtaken. */
+static void put_seq_header(struct channel *c, const struct packet *p, struct frame_seq *at)
 {
-	if (!c->takes_offload)
+	if (offload_is_plain(&p->offload)) {
+		frame_put_seq_header(c->header, at, p->len);
+		c->header_len = FRAME_SEQ_HEADER_LEN;
+	} else {
+		frame_put_seq_super_header(c->header, at, &p->offload, p->len);
+		c->header_len = FRAME_SEQ_SUPER_HEADER_LEN;
+	}
+	at->seq++;
+}
+
+static void put_header(struct channel *c, struct packet *p, struct worker *w)
+{
+	if (!c->takes_offload && !offload_is_plain(&p->offload))
 		offload_finish_checksum(&p->offload, p->data, p->len);
 	if (c->framing == CHANNEL_FRAMING_VPN) {
 		vpn_frame_put_header(c->header, p->len);
 		c->header_len = VPN_FRAME_HEADER_LEN;
+	} else if (w->is_limb) {
+		put_seq_header(c, p, &w->spread->at);
 	} else if (offload_is_plain(&p->offload)) {
 		frame_put_packet_header(c->header, p->len);
 		c->header_len = FRAME_HEADER_LEN;
@@ -214,28 +180,38 @@ static void put_header(struct channel *c, struct packet *p)
 /* Begin the frame of the next packet that the peer takes. false: there is none, or it waits. */
 static bool begin(struct channel *c, nsec_t now)
 {
-	while (c->head != NULL && !head_waits(c)) {
+	struct worker *w;
+	while ((w = fair_queue_next(&c->queue)) != NULL && !must_wait(c, w->head)) {
+		struct packet *p = fair_queue_take(&c->queue, w, now);
 		enum drop reason;
-		if (is_taken(c, c->head, &reason)) {
-			c->sojourn = nsec_since(now, c->head->queued_at);
-			put_header(c, c->head);
+		if (p == NULL)
+			continue;
+		if (is_taken(c, p, &reason)) {
+			w->sent_packets++;
+			w->sent_bytes += p->len;
+			put_header(c, p, w);
+			c->begun = p;
 			return true;
 		}
-		drop(c, unlink_head(c), reason);
+		drop(c, p, reason);
 	}
 	return false;
 }
 
 static void finish(struct channel *c)
 {
-	struct packet *p = unlink_head(c);
+	struct packet *p = c->begun;
+	struct share *s = c->queue.share;
+	s->packets--;
+	s->bytes -= p->len;
+	s->sent_packets++;
+	s->sent_bytes += p->len;
 	c->sent_packets++;
 	c->sent_bytes += p->len;
-	metrics_add(c->metrics, COUNTER_PEER_TX_PACKETS, 1);
-	metrics_add(c->metrics, COUNTER_PEER_TX_BYTES, p->len);
 	if (offload_is_super(&p->offload))
 		metrics_add(c->metrics, COUNTER_SUPER_TX_PACKETS, 1);
-	packet_free(p);
+	packet_end(p, c->metrics, PACKET_SENT);
+	c->begun = NULL;
 	c->header_len = 0;
 	c->offset = 0;
 }
@@ -249,17 +225,35 @@ static size_t put_some(struct wbuf *out, struct span from)
 	return from.len;
 }
 
+/* A frame from its first byte to its last, where there is room for it: nearly always. */
+static bool put_whole(struct channel *c, struct wbuf *out)
+{
+	struct span packet = packet_view(c->begun);
+	if (c->offset > 0 || c->header_len + packet.len > wbuf_room(out))
+		return false;
+	if (c->header_len == FRAME_HEADER_LEN) /* a copy of fixed length is no call */
+		wbuf_put(out, span_of(c->header, FRAME_HEADER_LEN));
+	else
+		wbuf_put(out, span_of(c->header, c->header_len));
+	wbuf_put(out, packet);
+	return true;
+}
+
 static void put_packet(struct channel *c, struct wbuf *out)
 {
+	if (put_whole(c, out)) {
+		finish(c);
+		return;
+	}
 	if (c->offset < c->header_len)
 		c->offset +=
 			put_some(out, span_of(c->header + c->offset, c->header_len - c->offset));
 	if (c->offset >= c->header_len) {
-		struct span rest = packet_view(c->head);
+		struct span rest = packet_view(c->begun);
 		span_skip(&rest, c->offset - c->header_len);
 		c->offset += put_some(out, rest);
 	}
-	if (c->offset == c->header_len + c->head->len)
+	if (c->offset == c->header_len + c->begun->len)
 		finish(c);
 }
 
@@ -275,7 +269,7 @@ size_t channel_pull(struct channel *c, uint8_t *buf, size_t cap, nsec_t now)
 {
 	struct wbuf out = wbuf_of(buf, cap);
 	while (c->state != CHANNEL_DETACHED && wbuf_room(&out) > 0) {
-		if (c->header_len > 0)
+		if (c->begun != NULL)
 			put_packet(c, &out);
 		else if (c->control_len > 0)
 			put_control(c, &out);

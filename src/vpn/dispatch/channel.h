@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * channel.h - the bounded queue of packets for one stream, and their framing
+ * channel.h - what one stream sends: its queue of packets, made into frames
  *
- * Packets are pushed at one end; at the other the connection, when it has room, pulls bytes: frames
- * back to back, straight from the packets into the record that is sealed next. A frame that does
- * not fit is cut and goes on in the next pull. So what waits, waits here, where it has a bound and
- * can still be dropped, and not in a send buffer.
+ * Packets wait in the fair queue, by key; when the connection has room it pulls bytes: frames back
+ * to back, straight from the packets into the record that is sealed next. A frame that does not fit
+ * is cut and goes on in the next pull. So what waits, waits here, where it has a bound and can
+ * still be dropped, and not in a send buffer. Each stream has a channel of its own, with one
+ * producer and one consumer on one shard: nobody needs a lock to send.
  *
  *     a channel is   May                                       Must not
  *     DETACHED       push; the packets wait for a stream       pull anything
@@ -15,16 +16,11 @@
  *     READY          all that the peer said it takes           what it does not: dropped, counted
  *
  * /vpn/1.0.0 has no HELLO: it is READY at once. A packet whose checksum is left open is completed
- * here where the other side does not take offload.
- *
- * At the bound (packets or bytes) push refuses and the caller drops; a policy that rather drops old
- * packets has channel_drop_head(). A packet that was pushed is the channel's; the channel counts
- * it if it has to drop it. Owned by the shard of its peer.
+ * here where the other side does not take offload. Owned by the shard of its stream.
  */
 #pragma once
 
-#include "vpn/metrics/metrics.h"
-#include "vpn/packet/pool.h"
+#include "vpn/dispatch/fair_queue.h"
 #include "vpn/stream/frame.h"
 #include "vpn/stream/vpn_frame.h"
 
@@ -44,11 +40,7 @@ enum {
 };
 
 struct channel {
-	struct packet *head, *tail;
-	size_t packets; /* in the queue, the one that is being sent included */
-	size_t bytes;   /* of these packets */
-	size_t packets_max;
-	size_t bytes_max;
+	struct fair_queue queue;
 	struct metrics *metrics;
 
 	enum channel_state state;
@@ -56,26 +48,28 @@ struct channel {
 	size_t packet_len_max;  /* bytes that the other side takes as a packet or segment */
 	size_t payload_len_max; /* ... and as a frame's payload */
 	bool takes_offload;
+	bool takes_probes; /* the peer answers them */
+	bool takes_moves;  /* REPLACES, DIAL_LANE */
+	bool takes_seq;    /* SEQ */
 
-	/* The frame that is being sent: the head's, once header_len is not 0. */
-	uint8_t header[FRAME_SUPER_HEADER_LEN];
+	/* The frame that is being sent; NULL: between two frames. */
+	struct packet *begun;
+	uint8_t header[FRAME_SEQ_SUPER_HEADER_LEN];
 	size_t header_len;
 	size_t offset; /* bytes of header and packet that are sent */
 
+	uint64_t sent_packets, sent_bytes; /* sums: what the stream really took */
+
 	/* Control frames, sent before the next packet. */
-	uint8_t control[CHANNEL_CONTROL_CAP];
 	size_t control_len;
 	size_t control_sent;
-
-	/* Sums: what streams really took, and what was dropped here. */
-	uint64_t sent_packets, sent_bytes, dropped_packets;
-
-	nsec_t sojourn; /* how long the packet that was begun last had waited */
+	uint8_t control[CHANNEL_CONTROL_CAP];
 };
 
-/* Detached and empty. `metrics` is the shard's. A packet longer than bytes_max never gets in. */
-void channel_init(struct channel *c, size_t packets_max, size_t bytes_max, struct metrics *metrics);
-/* Drops what is left (DROP_CLOSING). */
+/* Detached and empty. `conf`, `share` and `metrics` outlive it. */
+void channel_init(struct channel *c, const struct fair_queue_conf *conf, struct share *share,
+		  struct metrics *metrics);
+/* All workers have left the queue. A half-sent packet is dropped (DROP_CLOSING). */
 void channel_deinit(struct channel *c);
 
 /* A stream of /runnel/packet/1.0.0 that we opened: `own` goes out first. Was detached. */
@@ -90,13 +84,10 @@ void channel_reset_to_frame_boundary(struct channel *c);
 
 /* The longest packet, or segment of a super-packet, that the peer takes; PACKET_LEN_MAX as long as
  * it has not said. */
-size_t channel_mtu(const struct channel *c);
-
-/* true: taken. false: full, the packet is still the caller's to drop (DROP_QUEUE_FULL). Its
- * offload fields are in canonical form. */
-MUST_USE bool channel_push(struct channel *c, struct packet *packet, nsec_t now);
-/* Drop the oldest packet of which nothing is sent yet, for this reason. false: there is none. */
-bool channel_drop_head(struct channel *c, enum drop reason);
+static inline size_t channel_mtu(const struct channel *c)
+{
+	return c->state == CHANNEL_READY ? c->packet_len_max : PACKET_LEN_MAX;
+}
 
 /* A whole control frame, to be sent at the next boundary between frames. Was attached.
  * ERR_FULL: as many wait as there is room for; nothing is put. */

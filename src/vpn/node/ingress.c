@@ -7,28 +7,36 @@
  * the TUN takes a packet or it is dropped and counted.
  */
 #include <stdlib.h>
+#include <utlist.h>
 
 #include "base/log.h"
-#include "vpn/node/node_internal.h"
+#include "base/util.h"
+#include "vpn/dispatch/admit.h"
+#include "vpn/node/lane.h"
 
 /* A packet stream that a peer opened toward us. */
 struct downlink {
-	struct node *node;
-	struct uplink *peer;
+	struct downlink *prev, *next; /* of the peer, on this shard */
+	struct shard *shard;
+	struct stream *stream;
+	uint32_t index; /* of the peer */
+	struct shard_peer *peer;
+	uint64_t id;                 /* the peer's number of it; 0: it told none */
 	struct frame_reader *runnel; /* one of the two */
 	struct vpn_frame_reader *vpn;
 	uint64_t skipped; /* frames that were counted already */
+	bool is_dead;     /* reset by us: what is left of its bytes is not looked at */
 };
 
-static void write_tun(struct node *n, struct span packet)
+static void write_tun(struct shard *n, struct span packet)
 {
-	if (n->conf.tun == NULL) {
+	if (n->tun == NULL) {
 		metrics_drop(&n->metrics, DROP_TUN_WRITE, packet.len);
 		return;
 	}
 	struct iovec iov = {.iov_base = (void *)(uintptr_t)packet.p, .iov_len = packet.len};
 	size_t written;
-	enum err e = sock_writev(n->conf.tun, &iov, 1, &written);
+	enum err e = sock_writev(n->tun, &iov, 1, &written);
 	if (e != ERR_OK) {
 		metrics_drop(&n->metrics, e == ERR_AGAIN ? DROP_TUN_FULL : DROP_TUN_WRITE,
 			     packet.len);
@@ -38,18 +46,28 @@ static void write_tun(struct node *n, struct span packet)
 	metrics_add(&n->metrics, COUNTER_TUN_TX_BYTES, packet.len);
 }
 
-void ingress_answer(struct node *n, enum icmp_reason reason, struct span packet,
+/* Our own address of a family, to speak from; NULL: we have none. */
+static const struct ip_addr *own_address(const struct node *n, uint8_t family)
+{
+	const struct config_prefixes *own = &n->conf.config->interface.addresses;
+	for (size_t i = 0; i < own->len; i++) {
+		if (own->items[i].addr.family == family)
+			return &own->items[i].addr;
+	}
+	return NULL;
+}
+
+void ingress_answer(struct shard *n, enum icmp_reason reason, struct span packet,
 		    const struct packet_info *info, uint32_t mtu)
 {
 	/* Linux takes no IPv4 packet that comes from one of its own addresses (a martian): there
 	 * the error speaks for the address that it is about, which passes reverse path filters too.
 	 */
-	const struct ip_addr *from = info->version == 4
-					     ? &info->destination
-					     : dispatch_own_address(&n->tables, info->version);
+	const struct ip_addr *from = info->version == 4 ? &info->destination
+							: own_address(n->node, info->version);
 	if (from == NULL)
 		return;
-	if (!icmp_limiter_take(&n->icmp, loop_now(n->conf.loop))) {
+	if (!icmp_limiter_take(&n->icmp, loop_now(n->loop))) {
 		metrics_add(&n->metrics, COUNTER_ICMP_LIMITED, 1);
 		return;
 	}
@@ -61,31 +79,111 @@ void ingress_answer(struct node *n, enum icmp_reason reason, struct span packet,
 	}
 }
 
-static void receive(struct downlink *d, struct span packet)
+static void deliver(struct shard_peer *p, struct span packet)
 {
-	struct node *n = d->node;
-	metrics_add(&n->metrics, COUNTER_PEER_RX_PACKETS, 1);
-	metrics_add(&n->metrics, COUNTER_PEER_RX_BYTES, packet.len);
+	struct shard *n = p->shard;
 	enum drop reason;
-	if (!dispatch_admit(&n->tables, d->peer->index, packet, &reason)) {
+	uint32_t index = (uint32_t)(p - n->peers);
+	if (!admit_packet(static_table_routes(n->node->table), index, packet, &reason)) {
 		metrics_drop(&n->metrics, reason, packet.len);
-		d->peer->dropped_packets++;
+		metrics_bump_(&p->dropped_packets, 1);
 		struct packet_info info;
 		if (reason == DROP_SOURCE && packet_parse(packet, &info) == ERR_OK)
-			d->peer->refused_source = info.source;
+			p->refused_source = info.source;
 		return;
 	}
-	d->peer->rx_packets++;
-	d->peer->rx_bytes += packet.len;
+	metrics_bump_(&p->rx_packets, 1);
+	metrics_bump_(&p->rx_bytes, packet.len);
 	write_tun(n, packet);
+}
+
+/* --- packets of a key that came over several connections ----------------------------- */
+
+static void deliver_ordered(void *ctx, struct span packet, const struct offload *offload)
+{
+	(void)offload; /* we take none */
+	deliver(ctx, packet);
+}
+
+static void arm_reorder(struct shard_peer *p)
+{
+	loop_timer_set(&p->reorder_timer, reorder_table_deadline(p->reorder));
+}
+
+static void on_reorder_timer(struct loop_timer *timer, nsec_t now)
+{
+	struct shard_peer *p = CONTAINER_OF(timer, struct shard_peer, reorder_timer);
+	const struct reorder_sink sink = {.deliver = deliver_ordered, .ctx = p};
+	reorder_table_expire(p->reorder, now, &sink);
+	arm_reorder(p);
+}
+
+void ingress_init_peer(struct shard *s, struct shard_peer *p)
+{
+	p->shard = s;
+	loop_timer_init(&p->reorder_timer, s->loop, on_reorder_timer);
+}
+
+void ingress_deinit_peer(struct shard_peer *p)
+{
+	loop_timer_stop(&p->reorder_timer);
+	if (p->reorder == NULL)
+		return;
+	for (size_t n = reorder_table_kept(p->reorder); n > 0; n--)
+		metrics_drop(&p->shard->metrics, DROP_CLOSING, 0);
+	reorder_table_deinit(p->reorder);
+	free(p->reorder);
+}
+
+static bool has_reorder(struct shard_peer *p)
+{
+	if (p->reorder != NULL)
+		return true;
+	p->reorder = calloc(1, sizeof(*p->reorder));
+	if (p->reorder != NULL)
+		reorder_table_init(p->reorder);
+	return p->reorder != NULL;
+}
+
+static void receive_seq(struct shard_peer *p, const struct frame_event *ev)
+{
+	struct shard *n = p->shard;
+	const struct reorder_sink sink = {.deliver = deliver_ordered, .ctx = p};
+	enum reorder_outcome outcome = REORDER_LATE;
+	if (!has_reorder(p) || reorder_table_take(p->reorder, &ev->seq, ev->packet, &ev->offload,
+						  loop_now(n->loop), &sink, &outcome) != ERR_OK)
+		outcome = REORDER_LATE;
+	if (outcome == REORDER_LATE || outcome == REORDER_DUPLICATE) {
+		metrics_drop(&n->metrics, DROP_REORDER, ev->packet.len);
+		metrics_bump_(&p->dropped_packets, 1);
+	}
+	if (p->reorder != NULL)
+		arm_reorder(p);
+}
+
+static void end_group(struct downlink *d, const struct frame_seq *end)
+{
+	reorder_table_end(d->peer->reorder, end, loop_now(d->shard->loop));
+	arm_reorder(d->peer);
+}
+
+static void receive(struct downlink *d, const struct frame_event *ev)
+{
+	struct shard *n = d->shard;
+	metrics_add(&n->metrics, COUNTER_PEER_RX_PACKETS, 1);
+	metrics_add(&n->metrics, COUNTER_PEER_RX_BYTES, ev->packet.len);
+	if (ev->is_seq)
+		receive_seq(d->peer, ev);
+	else
+		deliver(d->peer, ev->packet);
 }
 
 static void break_stream(struct stream *s, enum err why)
 {
 	struct downlink *d = stream_user(s);
-	metrics_add(&d->node->metrics, COUNTER_STREAMS_BROKEN, 1);
-	log_debug("packet stream breaks the rules", "peer=%s err=%s", d->peer->conf->name,
-		  err_name(why));
+	metrics_add(&d->shard->metrics, COUNTER_STREAMS_BROKEN, 1);
+	log_debug("packet stream breaks the rules", "peer=%s err=%s",
+		  d->shard->node->peers[d->index].conf->name, err_name(why));
 	stream_reset(s, why);
 }
 
@@ -94,10 +192,10 @@ static void break_stream(struct stream *s, enum err why)
 /* A downlink for the peer of this stream, or NULL: reset. */
 static struct downlink *downlink_new(struct stream *s)
 {
-	struct node *n = stream_user(s); /* the protocol's ctx */
+	struct shard *n = stream_user(s); /* the protocol's ctx */
 	stream_set_user(s, NULL);
-	uint32_t index = static_table_find_id(n->table, stream_peer(s));
-	if (index == ROUTE_NONE || n->uplinks[index].n_downlinks == DOWNLINKS_PER_PEER_MAX) {
+	uint32_t index = static_table_find_id(n->node->table, stream_peer(s));
+	if (index == ROUTE_NONE || n->peers[index].n_downlinks == DOWNLINKS_PER_PEER_MAX) {
 		stream_reset(s, ERR_LIMIT);
 		return NULL;
 	}
@@ -106,9 +204,12 @@ static struct downlink *downlink_new(struct stream *s)
 		stream_reset(s, ERR_NO_MEMORY);
 		return NULL;
 	}
-	d->node = n;
-	d->peer = &n->uplinks[index];
+	d->shard = n;
+	d->stream = s;
+	d->index = index;
+	d->peer = &n->peers[index];
 	d->peer->n_downlinks++;
+	DL_APPEND(d->peer->downlinks, d);
 	stream_set_user(s, d);
 	metrics_add(&n->metrics, COUNTER_STREAMS_ACCEPTED, 1);
 	return d;
@@ -121,6 +222,7 @@ static void on_close(struct stream *s, enum err why)
 	if (d == NULL)
 		return;
 	d->peer->n_downlinks--;
+	DL_DELETE(d->peer->downlinks, d);
 	frame_reader_free(d->runnel);
 	vpn_frame_reader_free(d->vpn);
 	free(d);
@@ -141,12 +243,13 @@ static void on_open_runnel(struct stream *s)
 	struct downlink *d = downlink_new(s);
 	if (d == NULL)
 		return;
-	enum err e = frame_reader_new(FRAME_ACCEPTOR, &d->node->hello, &d->runnel);
+	const struct frame_hello *hello = &d->shard->node->settings.hello;
+	enum err e = frame_reader_new(FRAME_ACCEPTOR, hello, &d->runnel);
 	if (e != ERR_OK) {
 		stream_reset(s, e);
 		return;
 	}
-	say_hello(s, &d->node->hello);
+	say_hello(s, hello);
 }
 
 static void on_open_vpn(struct stream *s)
@@ -154,7 +257,7 @@ static void on_open_vpn(struct stream *s)
 	struct downlink *d = downlink_new(s);
 	if (d == NULL)
 		return;
-	enum err e = vpn_frame_reader_new(d->node->conf.config->interface.mtu, &d->vpn);
+	enum err e = vpn_frame_reader_new(d->shard->node->conf.config->interface.mtu, &d->vpn);
 	if (e != ERR_OK)
 		stream_reset(s, e);
 }
@@ -174,10 +277,39 @@ static void answer_probe(struct stream *s, const struct frame_probe *probe)
 		stream_reset(s, ERR_NO_MEMORY);
 }
 
+static void end_stream(struct downlink *d)
+{
+	d->is_dead = true;
+	stream_reset(d->stream, ERR_SUPERSEDED);
+}
+
+/* The peer numbers its streams, and tells which of them are dead to it: what is still under way on
+ * those must not come behind what it sent anew. */
+static void end_replaced(struct downlink *d, const struct frame_hello *hello)
+{
+	struct shard_peer *p = d->peer;
+	for (size_t i = 0; i < hello->n_replaces; i++) {
+		dead_streams_add(&p->dead, hello->replaces[i]);
+		struct downlink *other;
+		DL_FOREACH (d->peer->downlinks, other) {
+			if (other != d && other->id == hello->replaces[i])
+				end_stream(other);
+		}
+	}
+}
+
+static void take_hello(struct downlink *d, const struct frame_hello *hello)
+{
+	d->id = hello->stream_id;
+	end_replaced(d, hello);
+	if (dead_streams_has(&d->peer->dead, d->id))
+		end_stream(d); /* its HELLO is among what is late */
+}
+
 static void count_skipped(struct downlink *d)
 {
 	uint64_t skipped = frame_reader_skipped(d->runnel);
-	metrics_add(&d->node->metrics, COUNTER_FRAMES_SKIPPED, skipped - d->skipped);
+	metrics_add(&d->shard->metrics, COUNTER_FRAMES_SKIPPED, skipped - d->skipped);
 	d->skipped = skipped;
 }
 
@@ -186,17 +318,26 @@ static void on_data_runnel(struct stream *s, struct span data)
 	struct downlink *d = stream_user(s);
 	if (d == NULL || d->runnel == NULL)
 		return;
-	for (;;) {
+	while (!d->is_dead) {
 		struct frame_event ev;
 		enum err e = frame_reader_read(d->runnel, &data, &ev);
 		if (e == ERR_AGAIN)
 			break;
 		if (e != ERR_OK) {
+			count_skipped(d);
 			break_stream(s, e);
 			return;
 		}
-		if (ev.type == FRAME_EV_PACKET)
-			receive(d, ev.packet);
+		if (ev.type == FRAME_EV_HELLO)
+			take_hello(d, &ev.hello);
+		else if (ev.type == FRAME_EV_REPLACES)
+			end_replaced(d, &ev.hello);
+		else if (ev.type == FRAME_EV_DIAL_LANE)
+			lane_dial(d->shard, d->index, ev.lane);
+		else if (ev.type == FRAME_EV_PACKET)
+			receive(d, &ev);
+		else if (ev.type == FRAME_EV_SEQ_END && d->peer->reorder != NULL)
+			end_group(d, &ev.seq);
 		else if (ev.type == FRAME_EV_PROBE)
 			answer_probe(s, &ev.probe);
 	}
@@ -217,7 +358,7 @@ static void on_data_vpn(struct stream *s, struct span data)
 			break_stream(s, e);
 			return;
 		}
-		receive(d, packet);
+		receive(d, &(struct frame_event){.packet = packet});
 	}
 }
 

@@ -4,8 +4,8 @@
  *
  * A packet's way through it, by file:
  *
- *     TUN -> egress.c -> dispatch/dispatcher -> dispatch/channel -> uplink.c (pulled by p2p/host)
- * -> network network -> p2p/host -> ingress.c -> dispatch/dispatcher (source check) -> TUN
+ *     TUN -> egress.c -> dispatch/ -> adapter/libp2p_streams (pulled by p2p/host) -> network
+ *     network -> p2p/host -> ingress.c -> dispatch/admit (source check) -> TUN
  *
  * The node knows neither files nor devices: it is handed a loop, a configuration, an identity and
  * an open TUN, so the simulator runs the same node as the daemon. Owned by one shard.
@@ -16,15 +16,29 @@
 #include "loop/loop.h"
 #include "p2p/host/swarm.h"
 #include "vpn/config/config.h"
+#include "vpn/dispatch/dispatcher.h"
 #include "vpn/metrics/metrics.h"
 
 struct node;
 struct ping;
 
-struct node_conf {
+/* A shard beside the first: a loop that another thread runs, or the same one, and its own queue of
+ * the TUN. */
+struct node_shard {
 	struct loop *loop;
-	const struct config *config;     /* lent for the node's life */
-	const struct identity *identity; /* lent for the node's life */
+	struct sock *tun; /* adopted on that loop: the node closes it; NULL: none */
+};
+
+enum {
+	NODE_SHARDS_MAX = 64, /* as FRAME_LANES_MAX */
+};
+
+struct node_conf {
+	struct loop *loop;                /* of the control plane, and of the first shard */
+	const struct node_shard *further; /* shards beside it; lent for node_new() */
+	size_t n_further;                 /* less than NODE_SHARDS_MAX */
+	const struct config *config;      /* lent for the node's life */
+	const struct identity *identity;  /* lent for the node's life */
 	struct sock
 		*tun; /* adopted: the node closes it; NULL: no TUN, packets for it are dropped */
 	const char *agent; /* for identify: "runnel/0.1.0"; lent */
@@ -54,23 +68,28 @@ struct node_peer_info {
 	struct swarm_peer_info swarm;
 	const char *protocol; /* of the packet stream; NULL: none yet */
 	char agent[64];       /* what identify told, escaped; "" unknown */
-	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, dropped_packets;
-	size_t queued_packets, queued_bytes;
-	struct ip_addr refused_source; /* see struct uplink; family 0: none */
-	nsec_t probe_rtt;              /* of our own probe on the packet stream; 0: none yet */
+	uint64_t rx_packets, rx_bytes;
+	uint64_t dropped_packets;      /* both ways */
+	struct ip_addr refused_source; /* of the last packet that it may not send; family 0: none */
+	struct dispatch_peer_info dispatch; /* what is sent to it; streams: of the first shard */
+	size_t n_lanes;                     /* further shards that have streams to it */
 };
 
 size_t node_peer_count(const struct node *n);
+size_t node_shard_count(const struct node *n);
 /* index < node_peer_count() */
 void node_peer_info(const struct node *n, size_t index, struct node_peer_info *ret_info);
 /* The last destination of a packet that no peer owns; family 0: none yet. */
 struct ip_addr node_unrouted(const struct node *n);
-const struct metrics *node_metrics(const struct node *n);
+/* Of all shards. */
+struct metrics node_metrics(const struct node *n);
 struct swarm_stats node_swarm_stats(const struct node *n);
 size_t node_listen_addrs(const struct node *n, struct multiaddr *ret_addrs, size_t cap);
 const struct config *node_config(const struct node *n);
 const struct identity *node_identity(const struct node *n);
 nsec_t node_uptime(const struct node *n);
+/* The clock of all times above. */
+nsec_t node_now(const struct node *n);
 
 /* The peer of this name, or of this Peer ID as text; SIZE_MAX: none. */
 size_t node_find_peer(const struct node *n, const char *name_or_id);

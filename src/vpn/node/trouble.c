@@ -74,9 +74,8 @@ static const char *format_addr(const union netaddr *at, char buf[MULTIADDR_TEXT_
 	return multiaddr_format(&addr, buf);
 }
 
-void trouble_on_refused(void *ctx, const struct peer_id *id, const union netaddr *from)
+void trouble_on_refused(struct node *n, const struct peer_id *id, const union netaddr *from)
 {
-	struct node *n = ctx;
 	uint64_t held;
 	if (!line_limiter_take(&n->strangers, loop_now(n->conf.loop), TROUBLE_INTERVAL, &held))
 		return;
@@ -92,14 +91,10 @@ void trouble_on_refused(void *ctx, const struct peer_id *id, const union netaddr
 			 format_addr(from, addr), (unsigned long long)held);
 }
 
-void trouble_on_dial_failed(void *ctx, const struct peer_id *id, const struct dial_failure *failure)
+void trouble_on_dial_failed(struct node *n, uint32_t index, const struct dial_failure *failure)
 {
-	struct node *n = ctx;
-	uint32_t index = static_table_find_id(n->table, id);
-	if (index == ROUTE_NONE)
-		return;
-	struct uplink *u = &n->uplinks[index];
-	struct trouble *t = &u->trouble;
+	struct node_peer *peer = &n->peers[index];
+	struct trouble *t = &peer->trouble;
 	t->is_refused_there = failure->reached >= CONN_MUXING;
 	if (failure->why == ERR_NO_ADDRESS && failure->at.sa.sa_family == 0)
 		return; /* it is to connect to us: nothing is wrong */
@@ -110,15 +105,15 @@ void trouble_on_dial_failed(void *ctx, const struct peer_id *id, const struct di
 	t->why = failure->why;
 	t->reached = failure->reached;
 	char addr[MULTIADDR_TEXT_MAX], text[TROUBLE_TEXT_MAX];
-	log_info("cannot connect", "peer=%s addr=%s err=%s why=\"%s\"", u->conf->name,
+	log_info("cannot connect", "peer=%s addr=%s err=%s why=\"%s\"", peer->conf->name,
 		 format_addr(&failure->at, addr), err_name(failure->why),
 		 dial_failure_text(failure, text));
 }
 
-void trouble_is_over(struct uplink *u)
+void trouble_is_over(struct node_peer *peer)
 {
-	if (u->trouble.is_refused_there)
-		log_info("peer connected", "peer=%s", u->conf->name);
-	u->trouble.is_refused_there = false;
-	u->trouble.why = ERR_OK;
+	if (peer->trouble.is_refused_there)
+		log_info("peer connected", "peer=%s", peer->conf->name);
+	peer->trouble.is_refused_there = false;
+	peer->trouble.why = ERR_OK;
 }

@@ -27,14 +27,13 @@ struct trouble {
 };
 
 struct node;
-struct uplink;
+struct node_peer;
 
-/* For struct swarm_events, with a struct node as ctx. */
-void trouble_on_refused(void *ctx, const struct peer_id *id, const union netaddr *from);
-void trouble_on_dial_failed(void *ctx, const struct peer_id *id,
-			    const struct dial_failure *failure);
+/* What the swarm tells; `index` is the peer's place in the configuration. */
+void trouble_on_refused(struct node *n, const struct peer_id *id, const union netaddr *from);
+void trouble_on_dial_failed(struct node *n, uint32_t index, const struct dial_failure *failure);
 /* The peer took our stream: all is well. */
-void trouble_is_over(struct uplink *u);
+void trouble_is_over(struct node_peer *peer);
 
 /* The cause and what to do, for people. Not of ERR_OK. Returns buf. */
 const char *dial_failure_text(const struct dial_failure *f, char buf[TROUBLE_TEXT_MAX]);

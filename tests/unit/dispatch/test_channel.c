@@ -19,18 +19,29 @@ static const struct frame_hello hello = {
 	.payload_len_max = FRAME_PAYLOAD_LEN_MAX,
 };
 
+static const struct fair_queue_conf conf = {
+	.codel = {.target = NSEC_PER_SEC, .interval = 4 * NSEC_PER_SEC, .mtu_bytes = 1514},
+	.packets_max = 32,
+	.worker_packets_max = 32,
+};
+
 struct fixture {
 	struct packet_pool *pool;
 	struct metrics metrics;
+	struct share share;
 	struct channel c;
+	struct worker key;
 	uint8_t out[1 << 18];
 };
 
 static int set_up(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
+	struct fixture *f = aligned_alloc(64, sizeof(*f));
+	memset(f, 0, sizeof(*f));
 	assert_ok(packet_pool_new(POOL_SMALL, POOL_LARGE, &f->pool));
-	channel_init(&f->c, 32, 200000, &f->metrics);
+	f->share = (struct share){.pool = f->pool, .packets_max = 32, .bytes_max = 200000};
+	channel_init(&f->c, &conf, &f->share, &f->metrics);
+	fair_queue_join(&f->c.queue, &f->key);
 	*state = f;
 	return 0;
 }
@@ -38,8 +49,11 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	struct fixture *f = *state;
+	fair_queue_leave(&f->c.queue, &f->key);
+	while (f->key.head != NULL)
+		share_drop(&f->share, &f->metrics, worker_take(&f->key), DROP_CLOSING);
 	channel_deinit(&f->c);
-	assert_int_equal(f->c.packets + f->c.bytes, 0);
+	assert_int_equal(f->share.packets + f->share.bytes, 0);
 	packet_pool_free(f->pool); /* asserts that all came back */
 	free(f);
 	return 0;
@@ -69,7 +83,7 @@ static struct packet *super_of(struct fixture *f, size_t len, uint8_t fill)
 
 static void push(struct fixture *f, struct packet *p)
 {
-	assert_true(channel_push(&f->c, p, 0));
+	fair_queue_push(&f->c.queue, &f->key, p, 0);
 }
 
 static size_t pull(struct fixture *f, size_t cap)
@@ -123,47 +137,6 @@ static void test_hello_goes_first(void **state)
 	assert_memory_equal(f->out + HELLO_LEN, "\2\0\0\3\xaa\xaa\xaa", 7);
 }
 
-static void test_full_channel_leaves_the_packet_to_its_caller(void **state)
-{
-	struct fixture *f = *state;
-	for (unsigned i = 0; i < 32; i++)
-		push(f, packet_of(f, 10, 1));
-	struct packet *p = packet_of(f, 10, 2);
-	assert_false(channel_push(&f->c, p, 0));
-	assert_int_equal(p->data[0], 2);
-	packet_free(p);
-	assert_int_equal(f->c.packets, 32);
-	assert_int_equal(metrics_dropped(&f->metrics), 0);
-}
-
-static void test_channel_is_bounded_in_bytes(void **state)
-{
-	struct fixture *f = *state;
-	for (unsigned i = 0; i < 3; i++)
-		push(f, packet_of(f, 65535, 1));
-	struct packet *p = packet_of(f, 200000 - 3 * 65535 + 1, 1);
-	assert_false(channel_push(&f->c, p, 0));
-	p->len--;
-	assert_true(channel_push(&f->c, p, 0));
-	assert_int_equal(f->c.bytes, 200000);
-	p = packet_of(f, 1, 1);
-	assert_false(channel_push(&f->c, p, 0));
-	packet_free(p);
-}
-
-static void test_a_packet_that_is_being_sent_still_counts(void **state)
-{
-	struct fixture *f = *state;
-	channel_attach_vpn(&f->c, 1420);
-	for (unsigned i = 0; i < 32; i++)
-		push(f, packet_of(f, 10, 1));
-	assert_int_equal(pull(f, 13), 13);
-	struct packet *p = packet_of(f, 10, 2);
-	assert_false(channel_push(&f->c, p, 0));
-	assert_int_equal(pull(f, 1), 1);
-	assert_true(channel_push(&f->c, p, 0));
-}
-
 /* Supers and what is behind them wait for the peer's HELLO; short plain packets do not. */
 static void test_long_packets_wait_for_the_peers_hello(void **state)
 {
@@ -173,7 +146,6 @@ static void test_long_packets_wait_for_the_peers_hello(void **state)
 	push(f, packet_of(f, FRAME_MTU_MIN + 1, 2));
 	push(f, packet_of(f, 20, 3));
 	assert_int_equal(pull(f, 10000), HELLO_LEN + FRAME_HEADER_LEN + FRAME_MTU_MIN);
-	assert_false(channel_has_output(&f->c));
 	assert_int_equal(pull(f, 10000), 0);
 	channel_peer_hello(&f->c, &hello);
 	assert_true(channel_has_output(&f->c));
@@ -216,7 +188,7 @@ static void test_what_the_peer_does_not_take_is_dropped_by_name(void **state)
 	assert_int_equal(f->metrics.drops[DROP_PEER_OFFLOAD], 1);
 	assert_int_equal(f->metrics.drops[DROP_TOO_BIG], 1);
 	assert_int_equal(f->metrics.dropped_bytes, 4301);
-	assert_int_equal(f->c.dropped_packets, 2);
+	assert_int_equal(f->share.dropped_packets, 2);
 	assert_int_equal(f->c.sent_packets, 0); /* what was pushed is not what was sent */
 	push(f, packet_of(f, 1300, 7));
 	assert_int_equal(pull(f, 10000), 1304);
@@ -238,6 +210,25 @@ static void test_what_the_peer_does_not_take_is_dropped_by_name(void **state)
 	assert_int_equal(f->metrics.drops[DROP_TOO_BIG], 3);
 	push(f, super_of(f, 2990, 1));
 	assert_int_equal(pull(f, 10000), FRAME_HEADER_LEN + 3000);
+}
+
+/* The peer's share holds it until its last byte is out, and no other packet takes its place. */
+static void test_a_packet_that_is_being_sent_still_counts(void **state)
+{
+	struct fixture *f = *state;
+	channel_attach_vpn(&f->c, 1420);
+	for (unsigned i = 0; i < 32; i++)
+		push(f, packet_of(f, 10, (uint8_t)i));
+	assert_int_equal(pull(f, 13), 13);
+	assert_int_equal(f->c.queue.packets, 31);
+	assert_int_equal(f->share.packets, 32);
+	push(f, packet_of(f, 10, 99));
+	assert_int_equal(f->metrics.drops[DROP_QUEUE_FULL], 1);
+	assert_int_equal(f->share.packets, 32);
+	assert_int_equal(pull(f, 1), 1);
+	assert_int_equal(f->share.packets, 31);
+	assert_int_equal(pull(f, 14), 14);
+	assert_int_equal(f->out[4], 2); /* 1 was the oldest that waited */
 }
 
 static void test_open_checksums_are_finished_for_who_takes_no_offload(void **state)
@@ -272,7 +263,7 @@ static void test_half_sent_packet_dies_with_its_stream_and_others_wait(void **st
 	assert_int_equal(pull(f, 14 + 5), 19);
 	channel_reset_to_frame_boundary(&f->c);
 	assert_int_equal(f->metrics.drops[DROP_STREAM_RESET], 1);
-	assert_int_equal(f->c.packets, 1);
+	assert_int_equal(f->c.queue.packets, 1);
 	assert_false(channel_has_output(&f->c));
 	channel_attach_vpn(&f->c, 1420);
 	assert_int_equal(pull(f, 1000), 14);
@@ -281,7 +272,7 @@ static void test_half_sent_packet_dies_with_its_stream_and_others_wait(void **st
 	push(f, packet_of(f, 10, 4));
 	channel_reset_to_frame_boundary(&f->c);
 	assert_int_equal(f->metrics.drops[DROP_STREAM_RESET], 1);
-	assert_int_equal(f->c.packets, 1);
+	assert_int_equal(f->c.queue.packets, 1);
 }
 
 static void test_control_frames_go_between_frames(void **state)
@@ -327,40 +318,6 @@ static void test_control_frames_are_bounded_and_cut_like_others(void **state)
 	assert_int_equal(pull(f, 1000), HELLO_LEN);
 }
 
-static void test_drop_head_spares_what_is_being_sent(void **state)
-{
-	struct fixture *f = *state;
-	assert_false(channel_drop_head(&f->c, DROP_QUEUE_DELAY));
-	channel_attach_vpn(&f->c, 1420);
-	push(f, packet_of(f, 10, 1));
-	push(f, packet_of(f, 10, 2));
-	push(f, packet_of(f, 10, 3));
-	assert_int_equal(pull(f, 5), 5);
-	assert_true(channel_drop_head(&f->c, DROP_QUEUE_DELAY));
-	assert_true(channel_drop_head(&f->c, DROP_QUEUE_DELAY));
-	assert_false(channel_drop_head(&f->c, DROP_QUEUE_DELAY));
-	push(f, packet_of(f, 10, 4));
-	assert_int_equal(pull(f, 1000), 9 + 14);
-	assert_int_equal(f->out[9 + 4], 4);
-	assert_int_equal(f->metrics.drops[DROP_QUEUE_DELAY], 2);
-	push(f, packet_of(f, 10, 5));
-	assert_true(channel_drop_head(&f->c, DROP_QUEUE_DELAY));
-	assert_int_equal(f->c.packets, 0);
-	push(f, packet_of(f, 10, 6));
-	assert_int_equal(pull(f, 1000), 14);
-}
-
-static void test_sojourn_is_how_long_a_packet_waited(void **state)
-{
-	struct fixture *f = *state;
-	channel_attach_vpn(&f->c, 1420);
-	assert_true(channel_push(&f->c, packet_of(f, 10, 1), 100));
-	channel_pull(&f->c, f->out, 5, 350);
-	assert_int_equal(f->c.sojourn, 250);
-	channel_pull(&f->c, f->out, 5, 900);
-	assert_int_equal(f->c.sojourn, 250);
-}
-
 /*
  * Random pushes, pulls of random sizes and stream deaths against a list of what was pushed: what
  * the other end reads is in order and whole, and everything is delivered or counted.
@@ -369,7 +326,7 @@ static void test_random_life_loses_only_what_it_counts(void **state)
 {
 	struct fixture *f = *state;
 	uint32_t next = 0, last = 0;
-	uint64_t delivered = 0, refused = 0;
+	uint64_t delivered = 0;
 	struct frame_reader *r = NULL;
 	for (unsigned i = 0; i < 100000; i++) {
 		uint64_t dice = testkit_random();
@@ -391,10 +348,7 @@ static void test_random_life_loses_only_what_it_counts(void **state)
 				memset(p->data, 0x33, len);
 				p->len = (uint32_t)len;
 				store_be32(p->data, ++next);
-				if (!channel_push(&f->c, p, i)) {
-					refused++;
-					packet_free(p);
-				}
+				fair_queue_push(&f->c.queue, &f->key, p, i);
 			}
 		}
 		struct span in = span_of(f->out, pull(f, (dice >> 32) % 3000));
@@ -411,10 +365,51 @@ static void test_random_life_loses_only_what_it_counts(void **state)
 	}
 	frame_reader_free(r);
 	channel_reset_to_frame_boundary(&f->c);
-	assert_int_equal(next, delivered + refused + metrics_dropped(&f->metrics) + f->c.packets);
+	assert_int_equal(next, delivered + metrics_dropped(&f->metrics) + f->c.queue.packets);
 	assert_int_equal(delivered, f->metrics.counters[COUNTER_PEER_TX_PACKETS]);
-	assert_int_equal(metrics_dropped(&f->metrics), f->metrics.drops[DROP_STREAM_RESET]);
-	assert_true(delivered > 10000 && refused > 0 && f->metrics.drops[DROP_STREAM_RESET] > 0);
+	assert_int_equal(metrics_dropped(&f->metrics),
+			 f->metrics.drops[DROP_STREAM_RESET] + f->metrics.drops[DROP_QUEUE_FULL]);
+	assert_true(delivered > 10000 && f->metrics.drops[DROP_QUEUE_FULL] > 0 &&
+		    f->metrics.drops[DROP_STREAM_RESET] > 0);
+}
+
+/* Several keys take turns; what the far end reads of each is in order, however it is cut. */
+static void test_frames_of_all_keys_are_whole_at_every_cut(void **state)
+{
+	struct fixture *f = *state;
+	for (size_t cut = 1; cut <= 80; cut++) {
+		struct worker keys[3] = {0};
+		struct frame_reader *r;
+		assert_ok(frame_reader_new(FRAME_ACCEPTOR, &hello, &r));
+		channel_attach(&f->c, &hello);
+		for (unsigned k = 0; k < 3; k++)
+			fair_queue_join(&f->c.queue, &keys[k]);
+		for (unsigned i = 0; i < 15; i++) {
+			struct packet *p = packet_of(f, 20 + i, (uint8_t)(i % 3));
+			p->data[1] = (uint8_t)(i / 3);
+			fair_queue_push(&f->c.queue, &keys[i % 3], p, 0);
+		}
+		unsigned seen[3] = {0};
+		while (channel_has_output(&f->c)) {
+			struct span in = span_of(f->out, pull(f, cut));
+			assert_true(in.len > 0);
+			struct frame_event ev;
+			while (frame_reader_read(r, &in, &ev) == ERR_OK) {
+				if (ev.type != FRAME_EV_PACKET)
+					continue;
+				assert_int_equal(ev.packet.p[1], seen[ev.packet.p[0]]);
+				assert_int_equal(ev.packet.len,
+						 20 + 3 * ev.packet.p[1] + ev.packet.p[0]);
+				seen[ev.packet.p[0]]++;
+			}
+		}
+		assert_true(seen[0] == 5 && seen[1] == 5 && seen[2] == 5);
+		assert_true(frame_reader_is_between(r));
+		for (unsigned k = 0; k < 3; k++)
+			fair_queue_leave(&f->c.queue, &keys[k]);
+		frame_reader_free(r);
+		channel_reset_to_frame_boundary(&f->c);
+	}
 }
 
 #define WITH_FIXTURE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -425,18 +420,15 @@ int main(void)
 		WITH_FIXTURE(test_detached_channel_keeps_packets),
 		WITH_FIXTURE(test_vpn_frames_are_lengths_and_packets),
 		WITH_FIXTURE(test_hello_goes_first),
-		WITH_FIXTURE(test_full_channel_leaves_the_packet_to_its_caller),
-		WITH_FIXTURE(test_channel_is_bounded_in_bytes),
-		WITH_FIXTURE(test_a_packet_that_is_being_sent_still_counts),
 		WITH_FIXTURE(test_long_packets_wait_for_the_peers_hello),
 		WITH_FIXTURE(test_mtu_is_what_the_peer_said_and_boundless_before),
 		WITH_FIXTURE(test_what_the_peer_does_not_take_is_dropped_by_name),
+		WITH_FIXTURE(test_a_packet_that_is_being_sent_still_counts),
 		WITH_FIXTURE(test_open_checksums_are_finished_for_who_takes_no_offload),
 		WITH_FIXTURE(test_half_sent_packet_dies_with_its_stream_and_others_wait),
 		WITH_FIXTURE(test_control_frames_go_between_frames),
 		WITH_FIXTURE(test_control_frames_are_bounded_and_cut_like_others),
-		WITH_FIXTURE(test_drop_head_spares_what_is_being_sent),
-		WITH_FIXTURE(test_sojourn_is_how_long_a_packet_waited),
+		WITH_FIXTURE(test_frames_of_all_keys_are_whole_at_every_cut),
 		WITH_FIXTURE(test_random_life_loses_only_what_it_counts),
 	};
 	return cmocka_run_group_tests_name("channel", tests, NULL, NULL);

@@ -67,8 +67,8 @@ static void test_packets_arrive_byte_for_byte(void **state)
 	node_peer_info(w->nodes[0].node, 0, &info);
 	assert_string_equal(info.protocol, "/runnel/packet/1.0.0");
 	assert_string_equal(info.agent, "runnel/test");
-	assert_int_equal(info.probe_rtt, MSEC(2));
-	assert_int_equal(info.tx_packets, 5);
+	assert_int_equal(info.dispatch.rtt, MSEC(2));
+	assert_int_equal(info.dispatch.sent_packets, 5);
 	assert_int_equal(info.rx_packets, 5);
 	world_end(w);
 }
@@ -221,7 +221,7 @@ static void test_a_peer_without_a_path_does_not_hold_up_the_others(void **state)
 	assert_int_equal(n_arrived, 2000);
 	struct node_peer_info info;
 	node_peer_info(w->nodes[0].node, 0, &info);
-	assert_true(info.queued_packets <= 1000);
+	assert_true(info.dispatch.queued_packets <= 1000);
 	assert_true(kit_drops(&w->nodes[0], DROP_QUEUE_FULL) > 0);
 	assert_true(info.dropped_packets >= kit_drops(&w->nodes[0], DROP_QUEUE_FULL));
 	node_peer_info(w->nodes[0].node, 1, &info);
@@ -231,7 +231,8 @@ static void test_a_peer_without_a_path_does_not_hold_up_the_others(void **state)
 
 static uint64_t sum_drops(const struct kit_node *k)
 {
-	return metrics_dropped(node_metrics(k->node));
+	struct metrics m = node_metrics(k->node);
+	return metrics_dropped(&m);
 }
 
 /* More than the path carries, and the queues' bounds: nothing is lost without a trace. */
@@ -384,6 +385,50 @@ static void test_peers_are_found_by_name_or_id_and_pinged(void **state)
 	world_end(w);
 }
 
+/* A TUN that says it has something, and then cannot be read: as one whose device was deleted. */
+static struct {
+	const struct loop_ops *own;
+	struct sock *tun;
+	bool is_broken;
+	unsigned n_failed; /* reads */
+} broken_tun;
+
+static enum err read_broken(struct sock *sock, void *buf, size_t cap, size_t *ret_n)
+{
+	if (sock != broken_tun.tun || !broken_tun.is_broken)
+		return broken_tun.own->sock_read(sock, buf, cap, ret_n);
+	broken_tun.n_failed++;
+	return ERR_SYSTEM;
+}
+
+static void test_a_tun_that_cannot_be_read_is_tried_once_a_second(void **state)
+{
+	(void)state;
+	struct world *w = two_nodes();
+	struct loop *loop = world_loop(w, 0);
+	broken_tun.own = loop->ops;
+	broken_tun.tun = w->nodes[0].tun;
+	broken_tun.is_broken = true;
+	broken_tun.n_failed = 0;
+	struct loop_ops ops = *loop->ops;
+	ops.sock_read = read_broken;
+	loop->ops = &ops;
+	world_send(w, 0, 1, 1, 100);
+	world_run(w, SEC(3) + MSEC(500));
+	assert_int_equal(broken_tun.n_failed, 4);
+	assert_true(kit_node_has_stream(&w->nodes[0], 0));
+	assert_passes(w, 1, 0);
+	broken_tun.is_broken = false;
+	world_run(w, SEC(1)); /* it was kept by the kernel */
+	uint8_t got[2 * KIT_MTU];
+	size_t len;
+	assert_true(world_receive(w, 1, got, sizeof(got), &len));
+	assert_int_equal(kit_packet_number(got, len), 1);
+	assert_passes(w, 0, 1);
+	loop->ops = broken_tun.own;
+	world_end(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -401,6 +446,7 @@ int main(void)
 		cmocka_unit_test(test_a_node_that_is_its_own_peer_is_refused),
 		cmocka_unit_test(test_vpn_addresses_are_not_dialled),
 		cmocka_unit_test(test_peers_are_found_by_name_or_id_and_pinged),
+		cmocka_unit_test(test_a_tun_that_cannot_be_read_is_tried_once_a_second),
 	};
 	return cmocka_run_group_tests_name("node", tests, NULL, NULL);
 }
