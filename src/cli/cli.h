@@ -42,6 +42,7 @@ int cli_version(const struct cli_args *args);
 int cli_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 struct config;
+struct json_t;
 /* Load the configuration; faults go to stderr, one a line. NULL: it has some. */
 struct config *cli_load_config(const char *path);
 
@@ -53,6 +54,9 @@ struct cli_target {
 /* Prints what is wrong. */
 bool cli_target_open(const struct cli_args *args, struct cli_target *ret_target);
 void cli_target_close(struct cli_target *target);
+
+/* Put into a request whom it is for, as far as the configuration and its key tell. */
+void cli_address(const struct cli_target *target, struct json_t *request);
 
 /* Ask the daemon; prints what is wrong. The answer without "error", or NULL: then *ret_why, if not
  * NULL, is ERR_TIMEOUT where asking again may help. */

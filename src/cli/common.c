@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "cli/cli.h"
+#include "crypto/key.h"
 #include "daemon/control_client.h"
 #include "vpn/config/config.h"
 
@@ -88,12 +89,25 @@ static enum err word_of(const json_t *answer)
 	return word != NULL && strcmp(word, err_name(ERR_TIMEOUT)) == 0 ? ERR_TIMEOUT : ERR_SYSTEM;
 }
 
+void cli_address(const struct cli_target *target, struct json_t *request)
+{
+	struct identity *identity;
+	char id[PEER_ID_TEXT_MAX];
+	/* Who may not read the key may still ask. */
+	if (target->config == NULL || identity_load(target->config->key, &identity) != ERR_OK)
+		return;
+	json_object_set_new(request, "node",
+			    json_string(peer_id_format(identity_peer_id(identity), id)));
+	identity_free(identity);
+}
+
 struct json_t *cli_ask(const struct cli_target *target, struct json_t *request, enum err *ret_why)
 {
 	enum err ignored;
 	if (ret_why == NULL)
 		ret_why = &ignored;
 	*ret_why = ERR_SYSTEM;
+	cli_address(target, request);
 	char *text = json_dumps(request, JSON_COMPACT);
 	json_decref(request);
 	if (text == NULL) {

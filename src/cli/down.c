@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <jansson.h>
+
 #include "cli/cli.h"
 #include "daemon/control_client.h"
 #include "vpn/config/config.h"
@@ -27,6 +29,17 @@ static int clean_up(const struct config *config, bool had_socket)
 	return CLI_OK;
 }
 
+static enum err ask(const struct cli_target *t, char **ret_answer)
+{
+	json_t *request = json_pack("{s:s}", "cmd", "stop");
+	cli_address(t, request);
+	char *text = json_dumps(request, JSON_COMPACT);
+	json_decref(request);
+	enum err e = text != NULL ? control_ask(t->socket, text, ret_answer) : ERR_NO_MEMORY;
+	free(text);
+	return e;
+}
+
 int cli_down(const struct cli_args *args)
 {
 	struct cli_target t;
@@ -35,9 +48,13 @@ int cli_down(const struct cli_args *args)
 	const char *name = t.config != NULL ? t.config->interface.name : t.socket;
 	char *answer = NULL;
 	int code;
-	enum err e = control_ask(t.socket, "{\"cmd\":\"stop\"}", &answer);
+	enum err e = ask(&t, &answer);
+	json_t *json = answer != NULL ? json_loads(answer, 0, NULL) : NULL;
 	free(answer);
-	if (e == ERR_NOT_FOUND || e == ERR_REFUSED) {
+	const char *message = json_string_value(json_object_get(json, "message"));
+	if (message != NULL)
+		code = cli_fail("%s", message);
+	else if (e == ERR_NOT_FOUND || e == ERR_REFUSED) {
 		code = t.config != NULL ? clean_up(t.config, e == ERR_REFUSED)
 					: cli_fail("nobody listens on %s", t.socket);
 	} else if (e == ERR_OK || e == ERR_EOF) { /* the connection ends when the daemon has */
@@ -46,6 +63,7 @@ int cli_down(const struct cli_args *args)
 	} else {
 		code = cli_fail("no answer on %s: %s", t.socket, err_text(e));
 	}
+	json_decref(json);
 	cli_target_close(&t);
 	return code;
 }

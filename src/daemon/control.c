@@ -131,6 +131,16 @@ static void ping(struct client *c, const json_t *request)
 		refuse(c, e, err_text(e));
 }
 
+/* Nodes in several network namespaces share /run: is it this one that is meant? */
+static bool is_meant(const struct client *c, const json_t *request)
+{
+	char id[PEER_ID_TEXT_MAX];
+	const char *node = json_string_value(json_object_get(request, "node"));
+	return node == NULL ||
+	       strcmp(node,
+		      peer_id_format(identity_peer_id(node_identity(c->control->node)), id)) == 0;
+}
+
 static void obey(struct client *c)
 {
 	json_error_t error;
@@ -138,6 +148,10 @@ static void obey(struct client *c)
 	const char *cmd = json_string_value(json_object_get(request, "cmd"));
 	if (cmd == NULL) {
 		refuse(c, ERR_MALFORMED, "a request is an object with a member \"cmd\"");
+	} else if (!is_meant(c, request)) {
+		refuse(c, ERR_WRONG_PEER,
+		       "the node that answers has another key than this configuration: give each "
+		       "node its own interface.name or control; -s SOCKET reaches it all the same");
 	} else if (strcmp(cmd, "status") == 0) {
 		answer(c, status_json(c->control->node));
 	} else if (strcmp(cmd, "ping") == 0) {

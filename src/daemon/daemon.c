@@ -16,6 +16,7 @@
 #include "daemon/device.h"
 #include "daemon/key_hint.h"
 #include "daemon/network_watch.h"
+#include "daemon/shards.h"
 #include "loop/loop_uv.h"
 #include "vpn/network/iface.h"
 #include "vpn/node/node.h"
@@ -30,6 +31,7 @@ struct daemon {
 	struct loop *loop;
 	struct iface *iface;
 	struct sock *tun; /* until the node has it */
+	struct shards shards;
 	struct node *node;
 	struct control *control;
 	struct sock *signals;
@@ -155,7 +157,8 @@ static bool open_device(struct daemon *d)
 {
 	bool was_there = if_nametoindex(d->config->interface.name) != 0;
 	struct iface_error why = {.text = ""};
-	enum err e = device_up(d->config, &d->iface, &why);
+	size_t queues = shards_wanted(d->config), wanted = queues;
+	enum err e = device_up(d->config, &queues, &d->iface, &why);
 	if (e != ERR_OK) {
 		log_error("cannot set up the network device", "why=\"%s\"%s", why.text,
 			  device_hint(e));
@@ -164,6 +167,17 @@ static bool open_device(struct daemon *d)
 	if (was_there)
 		log_info("the network device was there already: it is used, and stays", "device=%s",
 			 d->config->interface.name);
+	if (queues < wanted)
+		log_info("the network device has one queue: one shard", "wanted=%zu", wanted);
+	if (queues > 1 && !iface_is_steered(d->iface))
+		log_warn("packets are not spread over the shards: the kernel takes no program for "
+			 "it",
+			 "hint=\"CAP_BPF, or shards: 1\"");
+	e = shards_open(&d->shards, queues, d->iface, &why);
+	if (e != ERR_OK) {
+		log_error("cannot open the queues of the network device", "why=\"%s\"", why.text);
+		return false;
+	}
 	int fd = iface_steal_fd(d->iface);
 	e = loop_adopt_fd(d->loop, fd, &d->tun);
 	if (e != ERR_OK) {
@@ -187,6 +201,8 @@ static bool open_node(struct daemon *d)
 {
 	const struct node_conf conf = {
 		.loop = d->loop,
+		.further = d->shards.further,
+		.n_further = d->shards.n,
 		.config = d->config,
 		.identity = d->identity,
 		.tun = d->tun,
@@ -201,7 +217,14 @@ static bool open_node(struct daemon *d)
 		return false;
 	}
 	d->tun = NULL;
-	return true;
+	for (size_t i = 0; i < d->shards.n; i++)
+		d->shards.further[i].tun = NULL;
+	e = shards_run(&d->shards);
+	if (e == ERR_OK)
+		return true;
+	log_error("cannot start a thread", "why=\"%s\"", err_text(e));
+	d->node = node_free(d->node); /* nothing of it has begun */
+	return false;
 }
 
 static bool open_control(struct daemon *d)
@@ -210,8 +233,10 @@ static bool open_control(struct daemon *d)
 	if (e == ERR_OK)
 		return true;
 	log_error("cannot open the control socket", "path=%s why=\"%s\"", d->config->control,
-		  e == ERR_BUSY ? "another runnel is running with this configuration"
-				: err_text(e));
+		  e == ERR_BUSY
+			  ? "another runnel is running and listens there: end it, or give this one "
+			    "its own interface.name or control"
+			  : err_text(e));
 	return false;
 }
 
@@ -260,9 +285,9 @@ static void announce(const struct daemon *d)
 	char id[PEER_ID_TEXT_MAX];
 	char text[512] = "";
 	format_listen(d->node, text, sizeof(text));
-	log_info("up", "version=%s peer_id=%s device=%s listen=%s peers=%zu", RUNNEL_VERSION,
-		 peer_id_format(identity_peer_id(d->identity), id), iface_name(d->iface), text,
-		 node_peer_count(d->node));
+	log_info("up", "version=%s peer_id=%s device=%s listen=%s peers=%zu shards=%zu",
+		 RUNNEL_VERSION, peer_id_format(identity_peer_id(d->identity), id),
+		 iface_name(d->iface), text, node_peer_count(d->node), 1 + d->shards.n);
 }
 
 static bool climb(struct daemon *d)
@@ -293,7 +318,9 @@ static void descend(struct daemon *d)
 	if (d->has_network_watch)
 		network_watch_stop(&d->network);
 	d->signals = sock_close(d->signals, false);
+	shards_join(&d->shards, d->loop);
 	d->node = node_free(d->node);
+	shards_close(&d->shards);
 	d->tun = sock_close(d->tun, false);
 	d->iface = iface_down(d->iface);
 	d->loop = loop_free(d->loop);

@@ -24,21 +24,32 @@ static struct ip_prefix *collect_routes(const struct config *config, size_t *ret
 	return routes;
 }
 
-enum err device_up(const struct config *config, struct iface **ret_iface, struct iface_error *why)
+enum err device_up(const struct config *config, size_t *queues, struct iface **ret_iface,
+		   struct iface_error *why)
 {
 	size_t n_routes;
 	struct ip_prefix *routes = collect_routes(config, &n_routes);
 	if (routes == NULL)
 		return iface_error_set(why, ERR_NO_MEMORY, "%s", err_text(ERR_NO_MEMORY));
-	const struct iface_conf conf = {
+	struct iface_conf conf = {
 		.name = config->interface.name,
 		.mtu = config->interface.mtu,
 		.addresses = config->interface.addresses.items,
 		.n_addresses = config->interface.addresses.len,
 		.routes = routes,
 		.n_routes = n_routes,
+		.multi_queue = *queues > 1,
 	};
 	enum err e = iface_up(&conf, ret_iface, why);
+	/* A device that is there already may be of the other kind: then we have one queue of it. */
+	if (e == ERR_DUPLICATE) {
+		struct iface_error second = {.text = ""};
+		conf.multi_queue = !conf.multi_queue;
+		if (iface_up(&conf, ret_iface, &second) == ERR_OK) {
+			*queues = 1;
+			e = ERR_OK;
+		}
+	}
 	free(routes);
 	return e;
 }

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "daemon/device.h"
+#include "daemon/shards.h"
 #include "lib/values.h"
 #include "loop/loop_uv.h"
 
@@ -79,7 +80,10 @@ static enum err adopt_tun(struct runnel_node *n, int fd)
 static enum err make_device(struct runnel_node *n)
 {
 	struct iface_error why = {.text = ""};
-	enum err e = device_up(n->config, &n->iface, &why);
+	size_t queues = shards_wanted(n->config);
+	enum err e = device_up(n->config, &queues, &n->iface, &why);
+	if (e == ERR_OK)
+		e = shards_open(&n->shards, queues, n->iface, &why);
 	if (e != ERR_OK) {
 		snprintf(n->why, sizeof(n->why), "cannot set up the network device: %s", why.text);
 		return e;
@@ -114,6 +118,8 @@ static enum err open_node(struct runnel_node *n)
 {
 	const struct node_conf conf = {
 		.loop = n->loop,
+		.further = n->shards.further,
+		.n_further = n->shards.n,
 		.config = n->config,
 		.identity = n->identity,
 		.tun = n->tun,
@@ -126,7 +132,13 @@ static enum err open_node(struct runnel_node *n)
 	if (e != ERR_OK)
 		return fail(n, e, "cannot make the node");
 	n->tun = NULL;
-	return ERR_OK;
+	for (size_t i = 0; i < n->shards.n; i++)
+		n->shards.further[i].tun = NULL;
+	e = shards_run(&n->shards);
+	if (e == ERR_OK)
+		return e;
+	n->node = node_free(n->node); /* nothing of it has begun */
+	return fail(n, e, "cannot start a thread");
 }
 
 static enum err start_node(struct runnel_node *n)
@@ -180,7 +192,9 @@ static void descend(struct runnel_node *n)
 	n->has_network_watch = false;
 	if (n->loop != NULL)
 		loop_timer_stop(&n->give_up);
+	shards_join(&n->shards, n->loop);
 	n->node = node_free(n->node);
+	shards_close(&n->shards);
 	n->tun = sock_close(n->tun, false);
 	port_close(&n->port);
 	n->iface = iface_down(n->iface);

@@ -22,6 +22,7 @@
 
 #include "crypto/key.h"
 #include "daemon/network_watch.h"
+#include "daemon/shards.h"
 #include "lib/mailbox.h"
 #include "lib/port.h"
 #include "vpn/config/config.h"
@@ -66,7 +67,8 @@ struct runnel_node {
 	/* Of the node's thread. */
 	struct loop *loop;
 	struct iface *iface;
-	struct sock *tun; /* until the node has it */
+	struct shards shards; /* beside the first: with a device of our own only */
+	struct sock *tun;     /* until the node has it */
 	struct node *node;
 	struct network_watch network;
 	bool has_network_watch; /* it is initialised */
