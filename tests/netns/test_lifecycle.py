@@ -121,6 +121,21 @@ def test_down_ends_a_running_node_and_waits_for_it(lab):
         a.start()
 
 
+def test_down_and_status_mean_the_node_of_their_own_key(lab):
+    a, b = nodes = node.mesh(lab, 2)
+    with node.up(nodes):
+        # As in another namespace: the same interface name, so the same socket, but b's key.
+        twin = os.path.join(lab.directory, "same_socket.yaml")
+        with open(twin, "w", encoding="ascii") as file:
+            json.dump(a.config | {"key": b.config["key"], "peers": []}, file)
+        for command in ("status", "down"):
+            status, said = runnel(a, command, "-c", twin)
+            flow.say(said)
+            assert status == 1 and "another key" in said, said
+        a.check()
+        assert flow.received(a.host, b.vpn4, 5) == 5
+
+
 def test_down_cleans_up_after_a_killed_node(lab):
     a = node.Node(lab.host("a"), 1)
     a.start()

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """A peer that takes nothing costs the others nothing: no packet, no memory."""
+import contextlib
 import signal
+import sys
 import time
 
 import flow
@@ -92,6 +94,66 @@ def test_hanging_peer_of_a_tcp_flow_costs_the_others_nothing(lab):
                    "the flow to go on")
         client.kill()
         server.kill()
+
+
+ECHO = """
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("", 9007))
+print("ready", flush=True)
+while True:
+    s.sendto(*s.recvfrom(2000))
+"""
+
+# Questions from 16 ports, so on all queues, each asked once; how many were answered.
+ASK = """
+import select, socket, sys, time
+to, count, flows = (sys.argv[1], 9007), int(sys.argv[2]), 16
+socks = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(flows)]
+answers = set()
+def hear(timeout):
+    for s in select.select(socks, [], [], timeout)[0]:
+        answers.add(s.recv(100))
+for i in range(count):
+    socks[i % flows].sendto(b"%d" % i, to)
+    hear(0.004)
+end = time.monotonic() + 10
+while len(answers) < count and time.monotonic() < end:
+    hear(0.1)
+print(len(answers))
+"""
+
+
+@runner.timeout(120)
+def test_hanging_peer_costs_the_others_nothing_on_any_queue(lab):
+    """Four shards: packets for the one that hangs on every queue, by lanes and handed over, and
+    packets for the other peer on every queue beside them."""
+    a, b, c = nodes = node.mesh(lab, 3)
+    for one in nodes:
+        one.config["shards"] = 4
+    with node.up(nodes), contextlib.ExitStack() as stack:
+        a.host.ip("link", "set", "runnel0", "txqueuelen", 20000)
+        echo = b.host.spawn(sys.executable, "-c", ECHO, name="echo")
+        stack.callback(echo.kill)
+        wait_until(lambda: "ready" in echo.output(), 10, "the echo")
+        before = rss_kib(a)
+        for _ in range(12):     # 12 ports, 4 Mbit/s each
+            stack.enter_context(flow.Flood(a.host, c.vpn4, packets_per_s=1000))
+        wait_until(lambda: flow.peer(a, c)["lanes"] > 1, 20, "lanes to c", interval_s=0.2)
+        lanes = flow.peer(a, c)["lanes"]
+        c.process.send(signal.SIGSTOP)
+        wait_until(lambda: flow.drops(a)["queue_full"] > 0, 20, "the queue of c to be full")
+        asked = a.host.run(sys.executable, "-c", ASK, b.vpn4, PINGS, timeout_s=60)
+        drops, memory = flow.drops(a), rss_kib(a)
+        flow.say(f"{asked.stdout.strip()} of {PINGS} answered; lanes {lanes}; queue_full "
+                 f"{drops['queue_full']}, handoff_full {drops['handoff_full']}, by the device "
+                 f"{kernel_drops(a.host)}; memory {before} -> {memory} KiB")
+        assert kernel_drops(a.host) == 0, "the machine is too slow for this test"
+        assert int(asked.stdout) == PINGS, asked
+        assert drops["handoff_full"] == 0
+        assert flow.peer(a, b)["dropped_packets"] == 0
+        assert memory - before < 2 * GROWTH_MAX_KIB, (before, memory)
+        comes_back(a, c, lambda: c.process.send(signal.SIGCONT))
 
 
 if __name__ == "__main__":
