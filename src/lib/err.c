@@ -29,6 +29,11 @@ enum runnel_err lib_err(enum err e)
 	return public_of[e];
 }
 
+enum err lib_err_back(enum runnel_err err)
+{
+	return (unsigned)err < ARRAY_LEN(ours_of) ? ours_of[err] : ERR_SYSTEM;
+}
+
 const char *runnel_err_name(enum runnel_err err)
 {
 	return err_name((unsigned)err < ARRAY_LEN(ours_of) ? ours_of[err] : ERR_COUNT);

@@ -13,3 +13,5 @@
 
 /* Any thread. */
 enum runnel_err lib_err(enum err e);
+/* Back, from what a program's function returned: a number that is none is ERR_SYSTEM. */
+enum err lib_err_back(enum runnel_err err);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* node.c - the calls of runnel/node.h on a node; what its thread does is in embed.c */
 #include <assert.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 #include "lib/err.h"
 #include "lib/identity.h"
 #include "lib/log.h"
+#include "lib/thread.h"
 #include "lib/values.h"
 
 enum {
@@ -162,17 +162,6 @@ enum runnel_err runnel_node_new(const struct runnel_node_conf *conf, struct runn
 
 /* --- start, stop, free --------------------------------------------------------------- */
 
-/* Signals are the program's: its own threads take them. */
-static int make_thread(struct runnel_node *n)
-{
-	sigset_t all, before;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int errnum = pthread_create(&n->thread, NULL, embed_run, n);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return errnum;
-}
-
 static void join(struct runnel_node *n)
 {
 	if (n->has_thread)
@@ -199,7 +188,7 @@ enum runnel_err runnel_node_start(struct runnel_node *node, char *errbuf, size_t
 		return RUNNEL_ERR_BAD_STATE;
 	}
 	node->state = EMBED_STARTING;
-	int errnum = make_thread(node);
+	int errnum = lib_thread_create(&node->thread, embed_run, node);
 	if (errnum != 0) {
 		say_line(&say, "cannot make a thread");
 		node->state = EMBED_NEW;

@@ -34,6 +34,15 @@ void values_put_peer_id(const struct peer_id *id, struct runnel_peer_id *ret_id)
 	memcpy(ret_id->bytes, id->bytes, id->len);
 }
 
+bool values_get_peer_id(const struct runnel_peer_id *id, struct peer_id *ret_id)
+{
+	if (id->len == 0 || id->len > PEER_ID_LEN_MAX)
+		return false;
+	*ret_id = (struct peer_id){.len = id->len};
+	memcpy(ret_id->bytes, id->bytes, id->len);
+	return true;
+}
+
 enum runnel_err runnel_peer_id_parse(const char *text, struct runnel_peer_id *ret_id)
 {
 	struct peer_id id;
@@ -65,14 +74,27 @@ static struct ip_addr ip_of(const struct runnel_ip *ip)
 				 : (struct ip_addr){0};
 }
 
+bool values_get_ip(const struct runnel_ip *ip, struct ip_addr *ret_addr)
+{
+	struct ip_addr addr = ip_of(ip);
+	if (addr.family == 0)
+		return false;
+	*ret_addr = addr;
+	return true;
+}
+
+void values_put_ip(const struct ip_addr *addr, struct runnel_ip *ret_ip)
+{
+	ret_ip->family = addr->family;
+	memcpy(ret_ip->bytes, addr->bytes, sizeof(ret_ip->bytes));
+}
+
 enum runnel_err runnel_ip_parse(const char *text, struct runnel_ip *ret_ip)
 {
 	struct ip_addr addr;
 	enum err e = ip_addr_parse(span_str(text), &addr);
-	if (e == ERR_OK) {
-		ret_ip->family = addr.family;
-		memcpy(ret_ip->bytes, addr.bytes, sizeof(ret_ip->bytes));
-	}
+	if (e == ERR_OK)
+		values_put_ip(&addr, ret_ip);
 	return lib_err(e);
 }
 

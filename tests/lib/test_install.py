@@ -14,6 +14,7 @@ sys.path.insert(0, f"{SOURCE}/tests/interop")
 from tap import Skip, Tap, check, equal, skip_all  # noqa: E402  pylint: disable=wrong-import-position
 
 EXAMPLE = f"{SOURCE}/examples/node.c"
+DISPATCH = f"{SOURCE}/examples/dispatch.c"
 C = ["cc", "-std=c11", "-pedantic", "-Wall", "-Wextra", "-Werror"]
 CXX = ["c++", "-std=c++17", "-pedantic", "-Wall", "-Wextra", "-Werror"]
 NOBODY = 65534
@@ -158,6 +159,29 @@ def test_example_runs_as_anybody_with_the_shared_library(installed):
     out = say_hello(program, env={"LD_LIBRARY_PATH": installed.libdir})
     check(f"librunnel {installed.pkg_config('--modversion')[0]}\n" in out, out)
     check("librunnel.so.0" in run(["readelf", "-d", program]), "the shared library is used")
+
+
+def test_dispatch_example_runs_as_anybody(installed):
+    program = f"{installed.root}/dispatch"
+    run([*C, "-D_POSIX_C_SOURCE=200809L", DISPATCH, "-o", program, *installed.pkg_config("--cflags", "--libs")])
+    more = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
+    out = run([program], timeout=60, env={"LD_LIBRARY_PATH": installed.libdir}, **more)
+    check("key 51000:10.7.0.2:443\n" in out, out)
+    check("bob: 100 packets, in order\n" in out, out)
+
+
+def test_dispatch_header_serves_a_cpp_program(installed):
+    if shutil.which("c++") is None:
+        raise Skip("no C++ compiler")
+    source, program = f"{installed.root}/dispatch.cpp", f"{installed.root}/dispatch-cpp"
+    with open(source, "w", encoding="utf-8") as file:
+        file.write("#include <runnel/dispatch_memory.h>\n#include <runnel/dispatch.h>\n"
+                   "int main() { runnel_memory_streams *s = nullptr; runnel_dispatch_conf c;\n"
+                   "  runnel_dispatch_conf_init(&c);\n"
+                   "  bool ok = runnel_memory_streams_new(&s) == RUNNEL_ERR_OK && c.max_streams_per_peer == 10;\n"
+                   "  runnel_memory_streams_free(s); return ok ? 0 : 1; }\n")
+    run([*CXX, source, "-o", program, *installed.pkg_config("--cflags", "--libs")])
+    run([program], env={"LD_LIBRARY_PATH": installed.libdir})
 
 
 def test_example_runs_with_the_archive_alone(installed):
