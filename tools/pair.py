@@ -107,7 +107,7 @@ class Node:
     def make_key(self):
         self.id = run([self.pair.program, "keygen", self.key]).strip()
 
-    def write_config(self, peer):
+    def write_config(self, peer, settings=""):
         with open(self.config, "w", encoding="utf-8") as file:
             file.write(f"""\
 key: {self.key}
@@ -121,7 +121,7 @@ peers:
     name: {peer.name}
     addresses: [/ip4/{peer.wire_ip}/tcp/{PORT}]
     allowed_ips: [{peer.ip4}/32, "{peer.ip6}/128"]
-""")
+{settings}""")
 
     def up(self):
         with open(self.log, "w", encoding="utf-8") as log:
@@ -139,11 +139,19 @@ peers:
         status = self.status()
         return status is not None and all(peer["connected"] for peer in status["peers"])
 
+    def device_fields(self, device):
+        lines = self.run("cat", "/proc/net/dev")
+        return [int(field) for field in re.search(rf"^ *{device}: *(.*)$", lines, re.M)[1].split()]
+
     def counters(self, device):
         """-> (bytes received, bytes sent) of a network device"""
-        lines = self.run("cat", "/proc/net/dev")
-        fields = re.search(rf"^ *{device}: *(.*)$", lines, re.M)[1].split()
-        return int(fields[0]), int(fields[8])
+        fields = self.device_fields(device)
+        return fields[0], fields[8]
+
+    def packets(self, device):
+        """-> packets of a network device, both ways"""
+        fields = self.device_fields(device)
+        return fields[1] + fields[9]
 
     def log_tail(self, lines=20):
         try:
@@ -194,11 +202,13 @@ class Pair:
             run([*ip, "address", "add", f"{node.wire_ip}/24", "dev", "eth0"])
             run([*ip, "link", "set", "eth0", "up"])
 
-    def configure(self):
+    def configure(self, settings=""):
+        """`settings`: lines for both configurations. Again: after down()."""
         for node in self.nodes:
-            node.make_key()
-        self.alice.write_config(self.bob)
-        self.bob.write_config(self.alice)
+            if node.id is None:
+                node.make_key()
+        self.alice.write_config(self.bob, settings)
+        self.bob.write_config(self.alice, settings)
 
     def up(self):
         """-> seconds until both were connected"""
@@ -210,6 +220,9 @@ class Pair:
                 raise Trouble(f"the nodes were not connected after {CONNECT_TIMEOUT_S} s")
             time.sleep(0.05)
         return time.monotonic() - start
+
+    def down(self):
+        stop([node.daemon for node in self.nodes])
 
 
 def stop(children):
