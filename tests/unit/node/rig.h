@@ -44,6 +44,7 @@ struct rig_side {
 	atomic_bool is_writing, is_reading;
 
 	_Atomic uint64_t sent;         /* into our queues */
+	_Atomic uint64_t budget;       /* at so many, about, the writer waits for more */
 	_Atomic uint64_t received;     /* out of them */
 	uint64_t seed;                 /* the writer's */
 	uint32_t numbers[RIG_FLOWS];   /* the writer's: the last one of each flow */
