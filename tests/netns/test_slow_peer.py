@@ -34,7 +34,8 @@ def others_lose_nothing(a, b, c, stop_c, packets_per_s):
     assert flow.received(a.host, c.vpn4, 20) == 20
     before = rss_kib(a)
     with flow.Flood(a.host, c.vpn4, packets_per_s=packets_per_s):
-        time.sleep(0.5)
+        sent = flow.counters(a)["peer_tx_packets"]
+        wait_until(lambda: flow.counters(a)["peer_tx_packets"] > sent + 1000, 10, "the flood")
         stop_c()
         wait_until(lambda: flow.drops(a)["queue_full"] > 0, 15, "the queue of c to be full")
         got = flow.received(a.host, b.vpn4, PINGS, interval_s=0.005)
@@ -83,7 +84,7 @@ def test_hanging_peer_of_a_tcp_flow_costs_the_others_nothing(lab):
         server = c.host.spawn("iperf3", "-s", "-1")
         wait_until(lambda: c.host.run("ss", "-Hltn", "sport", "=", ":5201").stdout, 10, "iperf3")
         client = a.host.spawn("iperf3", "-c", c.vpn4, "-t60", "-P4")
-        time.sleep(1)
+        wait_until(lambda: flow.counters(a)["peer_tx_bytes"] > 8 << 20, 10, "the flow")
         c.process.send(signal.SIGSTOP)
         time.sleep(0.5)
         got = flow.received(a.host, b.vpn4, PINGS, interval_s=0.005)

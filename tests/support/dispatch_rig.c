@@ -289,6 +289,18 @@ struct rig_key rig_key(const struct rig *rig, size_t i)
 	return key;
 }
 
+struct packet *rig_packet(struct rig *rig, size_t i, size_t len)
+{
+	struct rig_key key = rig_key(rig, i);
+	struct packet *p = packet_alloc(rig->packets, len);
+	if (p == NULL)
+		abort();
+	rig_put_packet(p->data, len);
+	rig_address(p->data, &key);
+	p->len = (uint32_t)len;
+	return p;
+}
+
 /* --- life ------------------------------------------------------------------------------ */
 
 static void on_closed(void *ctx, uint64_t dropped)

@@ -61,3 +61,6 @@ static inline void rig_address(uint8_t *packet, const struct rig_key *key)
 {
 	memcpy(packet + 16, key, sizeof(*key));
 }
+
+/* A packet of key number i, of `len` bytes, from the rig's pool. */
+struct packet *rig_packet(struct rig *rig, size_t i, size_t len);

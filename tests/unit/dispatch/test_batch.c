@@ -11,22 +11,11 @@ enum {
 	LEN = 100,
 };
 
-static struct packet *make_packet(struct rig *rig, size_t key_number)
-{
-	struct rig_key key = rig_key(rig, key_number);
-	struct packet *p = packet_alloc(rig->packets, LEN);
-	assert_non_null(p);
-	rig_put_packet(p->data, LEN);
-	rig_address(p->data, &key);
-	p->len = LEN;
-	return p;
-}
-
 static void dispatch(struct rig *rig, const size_t *keys, size_t n)
 {
 	struct packet *batch[BATCH];
 	for (size_t i = 0; i < n; i++)
-		batch[i] = make_packet(rig, keys[i]);
+		batch[i] = rig_packet(rig, keys[i], LEN);
 	dispatcher_send_all(rig->dispatcher, batch, n);
 	rig_turn(rig);
 }
@@ -59,7 +48,7 @@ static void test_packets_with_nothing_in_them_leave_the_others_alone(void **stat
 	struct packet *batch[3 * BATCH];
 	rig_init(&rig, 2);
 	for (size_t i = 0; i < 3 * BATCH; i++) {
-		batch[i] = make_packet(&rig, i / 3);
+		batch[i] = rig_packet(&rig, i / 3, LEN);
 		if (i % 3 == 1)
 			batch[i]->data[0] = 0;
 	}

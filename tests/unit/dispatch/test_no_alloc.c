@@ -16,23 +16,12 @@ enum {
 	LEN = 64,
 };
 
-static struct packet *make_packet(struct rig *rig, size_t key_number)
-{
-	struct rig_key key = rig_key(rig, key_number);
-	struct packet *p = packet_alloc(rig->packets, LEN);
-	assert_non_null(p);
-	rig_put_packet(p->data, LEN);
-	rig_address(p->data, &key);
-	p->len = LEN;
-	return p;
-}
-
 /* Up to BATCH packets, of keys from number i on, in one turn. */
 static void send_some(struct rig *rig, size_t i, size_t n)
 {
 	struct packet *batch[BATCH];
 	for (size_t at = 0; at < n; at++)
-		batch[at] = make_packet(rig, (i + at) % KEYS);
+		batch[at] = rig_packet(rig, (i + at) % KEYS, LEN);
 	dispatcher_send_all(rig->dispatcher, batch, n);
 	rig->now += 10 * NSEC_PER_USEC;
 	rig_turn(rig);
@@ -80,7 +69,7 @@ static void test_new_keys_within_a_turn_do_not_allocate_or_lock(void **state)
 	struct packet *batch[BATCH];
 	rig_init(&rig, PEERS);
 	for (size_t i = 0; i < BATCH; i++)
-		batch[i] = make_packet(&rig, i);
+		batch[i] = rig_packet(&rig, i, LEN);
 	struct call_count before = call_count_now();
 	dispatcher_send_all(rig.dispatcher, batch, BATCH);
 	assert_none(before, call_count_now());

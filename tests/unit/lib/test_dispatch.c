@@ -2,6 +2,7 @@
 #include "desk.h"
 
 #include <sched.h>
+#include <time.h>
 
 enum {
 	SOME = 500, /* packets, below what may wait */
@@ -299,7 +300,14 @@ static void expect_stop_drops(runnel_nsec timeout)
 	desk_set(0, (struct runnel_memory_faults){.is_full = true});
 	desk_start();
 	send_some("10.7.0.1", 1000, 1, SOME);
+	struct timespec began, ended;
+	clock_gettime(CLOCK_MONOTONIC, &began);
 	assert_public_ok(runnel_dispatcher_stop(desk.dispatcher, timeout, &dropped));
+	clock_gettime(CLOCK_MONOTONIC, &ended);
+	int64_t took = (ended.tv_sec - began.tv_sec) * (int64_t)RUNNEL_NSEC_PER_SEC +
+		       ended.tv_nsec - began.tv_nsec;
+	/* Not before; a loop's clock stands for up to a millisecond. */
+	assert_true(took + (int64_t)RUNNEL_NSEC_PER_MSEC >= (int64_t)timeout);
 	assert_int_equal(dropped, SOME);
 	assert_int_equal(desk.n_done, SOME);
 	assert_int_equal(desk.outcomes[RUNNEL_DROP_NONE], 0);
@@ -459,10 +467,14 @@ static void test_broken_streams_are_replaced_and_order_holds(void **state)
 		desk_set(0, (struct runnel_memory_faults){.is_down = false});
 	}
 	desk_wait_done(200);
+	send_some("10.7.0.1", 1000, 201, 1);
+	desk_wait_done(201);
+	assert_true(desk.outcomes[RUNNEL_DROP_NONE] > 0);
+	assert_true(desk_metric(RUNNEL_METRIC_STREAMS_CREATED) > 1);
 	assert_public_ok(runnel_dispatcher_stop(desk.dispatcher, RUNNEL_FOREVER, NULL));
 	assert_int_equal(desk.n_arrived, desk.outcomes[RUNNEL_DROP_NONE]);
 	assert_false(desk.is_disordered);
-	assert_each_is_counted_once(200);
+	assert_each_is_counted_once(201);
 }
 
 static void test_peer_may_be_added_while_it_runs(void **state)

@@ -2,6 +2,7 @@
 #include "support/testkit.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 
 #include "base/util.h"
@@ -109,6 +110,16 @@ static void test_each_request_is_run_or_given_back(void **state)
 	assert_true(n_closed < ASKERS);
 }
 
+static unsigned count_waiting(struct mailbox *m)
+{
+	unsigned n = 0;
+	pthread_mutex_lock(&m->mutex);
+	for (struct mailbox_request *r = m->requests; r != NULL; r = r->next)
+		n++;
+	pthread_mutex_unlock(&m->mutex);
+	return n;
+}
+
 static void test_requests_that_wait_at_the_close_are_given_back_unrun(void **state)
 {
 	struct house *h = *state;
@@ -116,6 +127,8 @@ static void test_requests_that_wait_at_the_close_are_given_back_unrun(void **sta
 	struct asker askers[ASKERS];
 	atomic_uint left = ASKERS;
 	start_askers(h, threads, askers, &left);
+	while (count_waiting(&h->mailbox) < ASKERS)
+		sched_yield();
 	mailbox_close(&h->mailbox); /* the loop never turned */
 	for (unsigned i = 0; i < ASKERS; i++) {
 		pthread_join(threads[i], NULL);
