@@ -24,8 +24,8 @@
  *     OPENING      runnel_link_opened(), _closed()          finish(), reset()
  *     OPEN         runnel_link_data(), _pull(), _retire(),  all
  *                  _closed()
- *     ENDING       runnel_link_data() (dropped), _pull()    nothing
- *                  (0 bytes), _retire(), _closed()
+ *     ENDING       runnel_link_data() (dropped), _pull()    reset(), where finish() does not end
+ *                  (0 bytes), _retire(), _closed()          it soon; after reset() nothing
  *     ENDED        nothing: after runnel_link_closed() its link is dead, and the service's stream
  *                  is the service's own to free
  *

@@ -26,7 +26,8 @@ enum runnel_log_level {
  * Takes one line: a sentence, then pairs, "peer connected peer=bob addr=/ip4/192.0.2.1/tcp/4001".
  * Printable ASCII without a newline, lent for the call. Called in any thread of the library, for
  * one line at a time; it should return soon, for the node waits meanwhile. It must not call
- * runnel_log_set().
+ * runnel_log_set(), nor what may log or waits for a node or a dispatcher: of those only
+ * runnel_node_send() and runnel_dispatch().
  */
 typedef void runnel_log_fn(void *ctx, enum runnel_log_level level, const char *line);
 

@@ -2,20 +2,21 @@
 /*
  * runnel/node.h - a whole VPN node inside of a program
  *
- * What `runnel up` does, on a thread that the library makes: listen, dial the configured peers, and
+ * What `runnel up` does, on threads that the library makes: listen, dial the configured peers, and
  * carry IP packets between them and a TUN device, or the program itself. The control socket and
  * signals are the daemon's and have no part in it. There may be any number of nodes in a process.
  *
  *     runnel_node_new()     the configuration is read and checked; nothing is open yet
- *     runnel_node_start()   the thread runs, and the node listens
- *     runnel_node_stop()    connections are closed, the thread has ended
+ *     runnel_node_start()   its threads run, and the node listens
+ *     runnel_node_stop()    connections are closed, its threads have ended
  *     runnel_node_free()    memory
  *
  * A node that stopped cannot start again; one whose start failed can.
  *
  * Threads: one thread at a time calls new, start and free of a node. The other functions may be
- * called by any thread between new and free, at the same time. Callbacks run on the node's own
- * thread, whose packets wait for them: they should return soon. In a callback,
+ * called by any thread between new and free, at the same time. A node has as many threads as the
+ * configuration has `shards`; with RUNNEL_TUN_FD and RUNNEL_NO_TUN one. Callbacks run on the first
+ * of them, whose packets wait for them: they should return soon. In a callback,
  * runnel_node_send(), _status_json(), _listen_addrs() and _peer_id() of the same node are allowed;
  * runnel_node_start(), _stop() and _free() are not.
  */
@@ -125,15 +126,16 @@ RUNNEL_MUST_USE RUNNEL_API enum runnel_err runnel_node_new(const struct runnel_n
 							   char *errbuf, size_t errbuf_len);
 
 /*
- * Make the thread and, on it, the device, the sockets and the first dials; returns when the node
- * listens, or could not. Blocks for as long as that takes, some milliseconds. The thread has all
- * signals blocked and lives in the network namespace of the caller.
+ * Make the first thread and, on it, the other threads, the device, the sockets and the first dials;
+ * returns when the node listens, or could not. Blocks for as long as that takes, some milliseconds.
+ * The threads have all signals blocked and live in the network namespace of the caller.
  *
  * On failure nothing stays open, errbuf says what is wrong as in runnel_node_new(), and the node
  * may be started again. RUNNEL_ERR_ADDRESS_IN_USE, RUNNEL_ERR_NO_ADDRESS, RUNNEL_ERR_PERMISSION,
  * RUNNEL_ERR_BUSY (the device is another process's), RUNNEL_ERR_BAD_STATE (it runs already, or has
  * run), RUNNEL_ERR_NOT_FOUND (no /dev/net/tun), RUNNEL_ERR_DUPLICATE (the device is of another
- * kind), RUNNEL_ERR_FDS, RUNNEL_ERR_NO_MEMORY, RUNNEL_ERR_SYSTEM.
+ * kind), RUNNEL_ERR_AGAIN (no thread can be made now), RUNNEL_ERR_FDS, RUNNEL_ERR_NO_MEMORY,
+ * RUNNEL_ERR_SYSTEM.
  */
 RUNNEL_MUST_USE RUNNEL_API enum runnel_err runnel_node_start(struct runnel_node *node, char *errbuf,
 							     size_t errbuf_len);

@@ -36,7 +36,7 @@ size_t shards_wanted(const struct config *config);
  * iface_open_queue(), loop_adopt_fd(). */
 MUST_USE enum err shards_open(struct shards *s, size_t count, struct iface *iface,
 			      struct iface_error *why);
-/* ERR_SYSTEM, ERR_NO_MEMORY: those that run already are joined. */
+/* ERR_AGAIN (no thread can be made now), ERR_NO_MEMORY: those that run already are joined. */
 MUST_USE enum err shards_run(struct shards *s);
 /* Stop the loops, wait for the threads, run what mail is left on `first` and on theirs. */
 void shards_join(struct shards *s, struct loop *first);

@@ -5,6 +5,7 @@
  * What the public interface says must not be, is looked at here: calls on another thread, calls up
  * from inside of operations, calls on a stream that may not have them any more.
  */
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/util.h"
@@ -25,6 +26,7 @@ struct runnel_link {
 	void *stream; /* the service's */
 	enum link_state state;
 	bool is_opened; /* runnel_link_opened() was called */
+	bool is_reset;  /* the service's reset() was */
 };
 
 static const struct runnel_stream_ops *ops_of(const struct runnel_shard *s)
@@ -80,6 +82,9 @@ static void reset(void *ctx, enum err why)
 	struct runnel_link *link = ctx;
 	struct runnel_shard *s = link->shard;
 	link->state = LINK_ENDING;
+	if (link->is_reset)
+		return;
+	link->is_reset = true;
 	s->n_inside++;
 	ops_of(s)->reset(link->stream, lib_err(why));
 	s->n_inside--;
@@ -201,6 +206,7 @@ size_t runnel_link_pull(struct runnel_link *link, void *buf, size_t cap)
 void runnel_link_retire(struct runnel_link *link)
 {
 	check_up(link->shard);
+	assert(link->state != LINK_OPENING);
 	if (link->state != LINK_ENDING)
 		link->ops->on_retire(link->user);
 }

@@ -202,7 +202,7 @@ static void descend(struct runnel_node *n)
 	n->is_stopping = false;
 }
 
-static void become(struct runnel_node *n, enum embed_state state, enum err start_err)
+void embed_become(struct runnel_node *n, enum embed_state state, enum err start_err)
 {
 	pthread_mutex_lock(&n->mutex);
 	n->start_err = start_err;
@@ -218,7 +218,7 @@ void *embed_run(void *arg)
 	n->was_cut = false;
 	enum err e = climb(n);
 	if (e == ERR_OK)
-		become(n, EMBED_RUNNING, ERR_OK);
+		embed_become(n, EMBED_RUNNING, ERR_OK);
 	else if (n->node != NULL)
 		embed_close(n, EMBED_GRACE); /* connections may be on their way */
 	if (n->node != NULL) {
@@ -227,6 +227,6 @@ void *embed_run(void *arg)
 			log_error("the event loop failed", "why=\"%s\"", err_text(run_err));
 	}
 	descend(n);
-	become(n, e == ERR_OK ? EMBED_ENDED : EMBED_NEW, e);
+	embed_become(n, e == ERR_OK ? EMBED_ENDED : EMBED_NEW, e);
 	return NULL;
 }

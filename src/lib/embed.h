@@ -78,6 +78,8 @@ struct runnel_node {
 
 /* The thread: its argument is the node, in STARTING. */
 void *embed_run(void *node);
+/* The state changes, and those that wait for that hear of it. Any thread. */
+void embed_become(struct runnel_node *n, enum embed_state state, enum err start_err);
 /* Is this the node's own thread? */
 bool embed_is_here(const struct runnel_node *n);
 /* Close all; the thread ends when that is done, or `timeout` from now. Asking again can only make

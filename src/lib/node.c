@@ -191,8 +191,8 @@ enum runnel_err runnel_node_start(struct runnel_node *node, char *errbuf, size_t
 	int errnum = lib_thread_create(&node->thread, embed_run, node);
 	if (errnum != 0) {
 		say_line(&say, "cannot make a thread");
-		node->state = EMBED_NEW;
-		return lib_err(err_from_errno(errnum));
+		embed_become(node, EMBED_NEW, err_from_errno(errnum));
+		return lib_err(node->start_err);
 	}
 	node->has_thread = true;
 	if (wait_while(node, EMBED_STARTING) != EMBED_NEW)
