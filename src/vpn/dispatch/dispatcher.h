@@ -48,8 +48,8 @@ struct dispatcher_conf {
 	 */
 	void (*on_stream)(void *ctx, const struct peer_id *peer, enum err result);
 	/* A packet whose peer is not connected here, and whose key is of no stream: take it
-	 * elsewhere? true: it is taken, and ended. NULL: there is no elsewhere. */
-	bool (*hand_over)(void *ctx, const struct peer_id *peer, struct packet *packet,
+	 * elsewhere, or end it. NULL: there is no elsewhere. */
+	void (*hand_over)(void *ctx, const struct peer_id *peer, struct packet *packet,
 			  const struct conn_key *key);
 	/* The peer is connected here now: call dispatcher_flushed() when all of this key that was
 	 * handed over has arrived there. false: not now, the key's packets go on being handed over.

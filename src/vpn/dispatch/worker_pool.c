@@ -210,7 +210,8 @@ static bool go_elsewhere(struct worker *w, struct packet *packet, nsec_t now)
 	}
 	stream_manager_hand_over_worker(w);
 	worker_is_handed(w);
-	return conf->hand_over(conf->ctx, &pool->peer, packet, &w->key);
+	conf->hand_over(conf->ctx, &pool->peer, packet, &w->key);
+	return true;
 }
 
 static void send_without_stream(struct worker *w, struct packet *packet,

@@ -3,8 +3,9 @@
  * ingress.c - from the peers' packet streams to our TUN
  *
  * Bytes become packets as views into the buffer that was decrypted, their source is checked against
- * the peer that sent them, and they are written to the TUN from where they lie. Nothing is queued:
- * the TUN takes a packet or it is dropped and counted.
+ * the peer that sent them, and they are written to the TUN from where they lie. Nothing is queued
+ * for the TUN: it takes a packet or that is dropped and counted. Only numbered packets that come
+ * early are copied, and kept until it is their turn (reorder_table.h).
  */
 #include <stdlib.h>
 #include <utlist.h>
@@ -129,8 +130,6 @@ void ingress_deinit_peer(struct shard_peer *p)
 	loop_timer_stop(&p->reorder_timer);
 	if (p->reorder == NULL)
 		return;
-	for (size_t n = reorder_table_kept(p->reorder); n > 0; n--)
-		metrics_drop(&p->shard->metrics, DROP_CLOSING, 0);
 	reorder_table_deinit(p->reorder);
 	free(p->reorder);
 }
@@ -157,21 +156,22 @@ static void receive_seq(struct shard_peer *p, const struct frame_event *ev)
 		metrics_drop(&n->metrics, DROP_REORDER, ev->packet.len);
 		metrics_bump_(&p->dropped_packets, 1);
 	}
-	if (p->reorder != NULL)
-		arm_reorder(p);
 }
 
 static void end_group(struct downlink *d, const struct frame_seq *end)
 {
 	reorder_table_end(d->peer->reorder, end, loop_now(d->shard->loop));
-	arm_reorder(d->peer);
+}
+
+static void count_received(struct shard *n, size_t len)
+{
+	metrics_add(&n->metrics, COUNTER_PEER_RX_PACKETS, 1);
+	metrics_add(&n->metrics, COUNTER_PEER_RX_BYTES, len);
 }
 
 static void receive(struct downlink *d, const struct frame_event *ev)
 {
-	struct shard *n = d->shard;
-	metrics_add(&n->metrics, COUNTER_PEER_RX_PACKETS, 1);
-	metrics_add(&n->metrics, COUNTER_PEER_RX_BYTES, ev->packet.len);
+	count_received(d->shard, ev->packet.len);
 	if (ev->is_seq)
 		receive_seq(d->peer, ev);
 	else
@@ -313,9 +313,18 @@ static void count_skipped(struct downlink *d)
 	d->skipped = skipped;
 }
 
+/* After a read, not for each of its frames. */
+static void end_read(struct downlink *d, bool has_seq)
+{
+	count_skipped(d);
+	if (has_seq && d->peer->reorder != NULL)
+		arm_reorder(d->peer);
+}
+
 static void on_data_runnel(struct stream *s, struct span data)
 {
 	struct downlink *d = stream_user(s);
+	bool has_seq = false;
 	if (d == NULL || d->runnel == NULL)
 		return;
 	while (!d->is_dead) {
@@ -324,10 +333,12 @@ static void on_data_runnel(struct stream *s, struct span data)
 		if (e == ERR_AGAIN)
 			break;
 		if (e != ERR_OK) {
-			count_skipped(d);
+			end_read(d, has_seq);
 			break_stream(s, e);
 			return;
 		}
+		has_seq = has_seq || ev.type == FRAME_EV_SEQ_END ||
+			  (ev.type == FRAME_EV_PACKET && ev.is_seq);
 		if (ev.type == FRAME_EV_HELLO)
 			take_hello(d, &ev.hello);
 		else if (ev.type == FRAME_EV_REPLACES)
@@ -341,7 +352,7 @@ static void on_data_runnel(struct stream *s, struct span data)
 		else if (ev.type == FRAME_EV_PROBE)
 			answer_probe(s, &ev.probe);
 	}
-	count_skipped(d);
+	end_read(d, has_seq);
 }
 
 static void on_data_vpn(struct stream *s, struct span data)
@@ -358,7 +369,8 @@ static void on_data_vpn(struct stream *s, struct span data)
 			break_stream(s, e);
 			return;
 		}
-		receive(d, &(struct frame_event){.packet = packet});
+		count_received(d->shard, packet.len);
+		deliver(d->peer, packet);
 	}
 }
 

@@ -97,7 +97,7 @@ static enum err put(struct shard *s, struct span packet, const struct tag *tag, 
 	return e;
 }
 
-bool lane_hand_over(void *ctx, const struct peer_id *peer, struct packet *packet,
+void lane_hand_over(void *ctx, const struct peer_id *peer, struct packet *packet,
 		    const struct conn_key *key)
 {
 	struct shard *s = ctx;
@@ -110,12 +110,11 @@ bool lane_hand_over(void *ctx, const struct peer_id *peer, struct packet *packet
 	if (e != ERR_OK) {
 		packet_end(packet, &s->metrics,
 			   e == ERR_TOO_LONG ? DROP_TOO_BIG : DROP_HANDOFF_FULL);
-		return true;
+		return;
 	}
 	s->uses[tag.peer].handed_packets++;
 	metrics_add(&s->metrics, COUNTER_HANDOFFS, 1);
 	packet_free(packet);
-	return true;
 }
 
 /* A request that shard 0 works on, and its way back. */
@@ -194,14 +193,15 @@ static struct packet *take_packet(struct shard *home, const struct inbox_item *i
 	return packet;
 }
 
-/* Up to LANE_BATCH. false: nothing was there. */
+/* Up to LANE_BATCH, those that are dropped for lack of room included: what would free some has to
+ * have its turn. false: nothing was there. */
 static bool take_batch(struct shard *home)
 {
 	struct packet *packets[LANE_BATCH];
 	size_t n = 0;
 	struct inbox_item item;
 	bool any = false;
-	while (n < LANE_BATCH && inbox_peek(home->inbox, &item)) {
+	for (size_t i = 0; i < LANE_BATCH && inbox_peek(home->inbox, &item); i++) {
 		struct tag tag;
 		memcpy(&tag, item.meta.tag, sizeof(tag));
 		any = true;
@@ -418,11 +418,8 @@ void lane_deinit(struct node *n)
 	for (size_t i = 0; i < n->n_shards; i++) {
 		struct shard *s = &n->shards[i];
 		struct inbox_item item;
-		while (s->inbox != NULL && inbox_peek(s->inbox, &item)) {
-			if (item.meta.ticket == NULL)
-				metrics_drop(&s->metrics, DROP_CLOSING, item.len);
+		while (s->inbox != NULL && inbox_peek(s->inbox, &item))
 			inbox_pop(s->inbox);
-		}
 		s->inbox = inbox_free(s->inbox);
 		free(s->demands);
 		free(s->uses);

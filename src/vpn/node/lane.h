@@ -43,9 +43,8 @@ MUST_USE enum err lane_init(struct node *n);
 /* All threads have ended. */
 void lane_deinit(struct node *n);
 
-/* Shard k, for struct dispatcher_conf: the peer has no connection here. true: the packet is taken.
- */
-bool lane_hand_over(void *ctx, const struct peer_id *peer, struct packet *packet,
+/* Shard k, for struct dispatcher_conf: the peer has no connection here. Takes the packet. */
+void lane_hand_over(void *ctx, const struct peer_id *peer, struct packet *packet,
 		    const struct conn_key *key);
 /* ... and: tell dispatcher_flushed() when all of this key that was handed over has arrived. false:
  * too many are asked for already. */

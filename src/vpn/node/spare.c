@@ -7,14 +7,16 @@
 static void dial(struct shard *s, uint32_t peer, const struct multiaddr *addr)
 {
 	struct shard_peer *p = &s->peers[peer];
+	const struct peer_id *id = &s->node->peers[peer].conf->id;
 	p->spare_wanted = loop_now(s->loop);
-	if (!p->has_spare)
-		p->has_spare = swarm_add_peer(s->spare, &s->node->peers[peer].conf->id, addr, 1) ==
-			       ERR_OK;
+	if (p->has_spare) { /* still dialled, perhaps where the peer is no more */
+		swarm_learn_addrs(s->spare, id, addr, 1);
+		swarm_demand(s->spare, id);
+	} else {
+		p->has_spare = swarm_add_peer(s->spare, id, addr, 1) == ERR_OK;
+	}
 }
 
-/* Whoever dialled the lane can be asked by the other side, as often as it likes: only the first
- * time costs something. */
 static void ask(struct shard *s, const struct peer_id *id)
 {
 	uint8_t frame[FRAME_HEADER_LEN + FRAME_DIAL_LANE_LEN];
@@ -37,6 +39,8 @@ void spare_want(void *ctx, const struct peer_id *id)
 		ask(s, id);
 }
 
+/* Whoever dialled the lane can be asked by the other side, as often as it likes: that costs two
+ * look-ups, and a dial at the dialler's pace. */
 void spare_asked(struct shard *s, uint32_t peer)
 {
 	const struct peer_id *id = &s->node->peers[peer].conf->id;

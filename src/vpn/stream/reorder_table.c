@@ -93,8 +93,9 @@ enum err reorder_table_take(struct reorder_table *t, const struct frame_seq *at,
 		if (e != ERR_OK)
 			return e;
 	}
-	g->used_at = now;
 	*ret_outcome = reorder_take(g->reorder, at->seq, packet, offload, now, sink);
+	if (*ret_outcome != REORDER_LATE) /* a peer that began anew with old numbers is not stuck */
+		g->used_at = now;
 	release_if_done(t, g);
 	return ERR_OK;
 }
