@@ -8,6 +8,8 @@
 
 #include "base/util.h"
 #include "support/sim_kit.h"
+#include "vpn/dispatch/dispatcher_internal.h"
+#include "vpn/dispatch/spread.h"
 #include "vpn/node/node_internal.h"
 
 enum {
@@ -95,6 +97,13 @@ static void run_flow(struct world *w, struct flow *f, size_t rate, nsec_t durati
 static uint64_t spread_count(struct world *w)
 {
 	return kit_counter(&w->nodes[0], COUNTER_KEYS_SPREAD);
+}
+
+/* Connections that the flow goes over. */
+static size_t count_limbs(const struct world *w)
+{
+	const struct worker_pool *pool = w->nodes[0].node->shards[0].dispatcher->pools;
+	return pool->spreads != NULL ? pool->spreads->n_limbs : 0;
 }
 
 /* A flow that is fat for so long, and spread. */
@@ -204,7 +213,7 @@ static void test_a_spread_flow_ends_and_may_begin_anew(void **state)
 	world_end(w);
 }
 
-/* The other carries on. */
+/* The other carries on, and what was lost is replaced, while the flow goes on. */
 static void test_a_spread_flow_survives_the_loss_of_a_connection(void **state)
 {
 	(void)state;
@@ -214,6 +223,7 @@ static void test_a_spread_flow_survives_the_loss_of_a_connection(void **state)
 		cut_one(w, &f);
 		run_flow(w, &f, 10, SEC(8));
 		check_gap(w, &f);
+		assert_int_equal(count_limbs(w), 2);
 		world_end(w);
 	}
 }

@@ -26,7 +26,6 @@ struct far_peer {
 	struct far_peer *next;
 	struct memory_peer conf;
 	struct memory_faults faults;
-	uint64_t demands;
 	uint64_t heard_bytes;
 	struct dead_streams dead;
 };
@@ -316,9 +315,8 @@ static uint64_t heard_bytes(void *ctx, const struct peer_id *id)
 
 static void demand(void *ctx, const struct peer_id *id)
 {
-	struct far_peer *peer = find_peer(ctx, id);
-	if (peer != NULL)
-		peer->demands++;
+	(void)ctx; /* whether a peer is up is the program's to say */
+	(void)id;
 }
 
 static const struct stream_service_ops ops = {
@@ -422,12 +420,6 @@ void memory_streams_hear(struct memory_streams *m, const struct peer_id *id)
 	struct far_peer *peer = find_peer(m, id);
 	if (peer != NULL)
 		peer->heard_bytes++;
-}
-
-uint64_t memory_streams_demands(const struct memory_streams *m, const struct peer_id *id)
-{
-	const struct far_peer *peer = find_peer(m, id);
-	return peer != NULL ? peer->demands : 0;
 }
 
 size_t memory_streams_count(const struct memory_streams *m, const struct peer_id *id)

@@ -59,7 +59,5 @@ void memory_streams_break_one(struct memory_streams *m, uint64_t stream, enum er
 void memory_streams_retire(struct memory_streams *m, const struct peer_id *peer);
 /* Something came from the peer, beside its streams. */
 void memory_streams_hear(struct memory_streams *m, const struct peer_id *peer);
-/* How often packets for it waited for a connection. */
-uint64_t memory_streams_demands(const struct memory_streams *m, const struct peer_id *peer);
 /* Open streams of a peer. */
 size_t memory_streams_count(const struct memory_streams *m, const struct peer_id *peer);

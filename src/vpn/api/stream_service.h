@@ -63,7 +63,7 @@ struct stream_service_ops {
 	/* No more from us behind what was pulled: FIN. on_close() follows when the peer ends too.
 	 */
 	void (*finish)(void *link);
-	/* End it now, both ways; on_close(why) follows. */
+	/* End it now, both ways; on_close(why) follows. Also after finish(), and again. */
 	void (*reset)(void *link, enum err why);
 	/* Not on the packet path: it may ask the kernel. */
 	void (*facts)(void *link, struct link_facts *ret);

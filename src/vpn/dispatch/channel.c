@@ -54,7 +54,7 @@ void channel_attach(struct channel *c, const struct frame_hello *own)
 {
 	assert(c->state == CHANNEL_DETACHED);
 	c->state = CHANNEL_GREETED;
-	c->framing = CHANNEL_FRAMING_RUNNEL;
+	c->framing = PACKET_FRAMING_RUNNEL;
 	c->packet_len_max = FRAME_MTU_MIN;
 	c->payload_len_max = FRAME_MTU_MIN;
 	c->takes_offload = false;
@@ -69,7 +69,7 @@ void channel_attach_vpn(struct channel *c, size_t mtu)
 {
 	assert(c->state == CHANNEL_DETACHED);
 	c->state = CHANNEL_READY;
-	c->framing = CHANNEL_FRAMING_VPN;
+	c->framing = PACKET_FRAMING_VPN;
 	c->packet_len_max = mtu;
 	c->payload_len_max = mtu;
 	c->takes_offload = false;
@@ -96,7 +96,7 @@ void channel_reset_to_frame_boundary(struct channel *c)
 
 enum err channel_put_control(struct channel *c, struct span frame)
 {
-	assert(c->state != CHANNEL_DETACHED && c->framing == CHANNEL_FRAMING_RUNNEL);
+	assert(c->state != CHANNEL_DETACHED && c->framing == PACKET_FRAMING_RUNNEL);
 	if (frame.len > sizeof(c->control) - (c->control_len - c->control_sent))
 		return ERR_FULL;
 	if (c->control_sent > 0) {
@@ -162,7 +162,7 @@ static void put_header(struct channel *c, struct packet *p, struct worker *w)
 {
 	if (!c->takes_offload && !offload_is_plain(&p->offload))
 		offload_finish_checksum(&p->offload, p->data, p->len);
-	if (c->framing == CHANNEL_FRAMING_VPN) {
+	if (c->framing == PACKET_FRAMING_VPN) {
 		vpn_frame_put_header(c->header, p->len);
 		c->header_len = VPN_FRAME_HEADER_LEN;
 	} else if (w->is_limb) {

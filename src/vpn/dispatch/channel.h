@@ -20,6 +20,7 @@
  */
 #pragma once
 
+#include "vpn/api/stream_service.h"
 #include "vpn/dispatch/fair_queue.h"
 #include "vpn/stream/frame.h"
 #include "vpn/stream/vpn_frame.h"
@@ -28,11 +29,6 @@ enum channel_state {
 	CHANNEL_DETACHED,
 	CHANNEL_GREETED,
 	CHANNEL_READY,
-};
-
-enum channel_framing {
-	CHANNEL_FRAMING_RUNNEL, /* /runnel/packet/1.0.0 */
-	CHANNEL_FRAMING_VPN,    /* /vpn/1.0.0 */
 };
 
 enum {
@@ -44,7 +40,7 @@ struct channel {
 	struct metrics *metrics;
 
 	enum channel_state state;
-	enum channel_framing framing;
+	enum packet_framing framing;
 	size_t packet_len_max;  /* bytes that the other side takes as a packet or segment */
 	size_t payload_len_max; /* ... and as a frame's payload */
 	bool takes_offload;

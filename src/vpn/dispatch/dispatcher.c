@@ -112,6 +112,7 @@ static void forget(struct dispatcher *d, struct worker *w)
 		spread_end(w);
 	if (w->stream != NULL)
 		stream_manager_release(w);
+	stream_manager_stop_waiting(w);
 	w->pool->n_workers--;
 	worker_table_remove(d->table, w);
 	d->n_forgotten++;

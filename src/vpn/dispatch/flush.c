@@ -68,6 +68,8 @@ static bool step(struct dispatcher *d, struct flush *f, nsec_t now)
 		return true;
 	if (f->death != 0)
 		return step_dead(d, f, now);
+	if (f->is_on && f->stream == NULL)
+		return false; /* it ended well */
 	bool is_done = false;
 	struct pool_stream *s = f->is_on ? f->stream : stream_of(d, f, now, &is_done);
 	if (s == NULL)
@@ -145,7 +147,17 @@ void flush_on_answer(const struct pool_stream *s, uint64_t probe)
 	}
 }
 
-void flush_on_gone(struct dispatcher *d, const struct pool_stream *s)
+bool flush_is_on(const struct dispatcher *d, const struct pool_stream *s)
+{
+	const struct flush *f;
+	DL_FOREACH (d->flushes, f) {
+		if (f->stream == s)
+			return true;
+	}
+	return false;
+}
+
+void flush_on_gone(struct dispatcher *d, const struct pool_stream *s, uint64_t death)
 {
 	struct flush *f;
 	DL_FOREACH (d->flushes, f) {
@@ -153,7 +165,7 @@ void flush_on_gone(struct dispatcher *d, const struct pool_stream *s)
 			continue;
 		f->probe = 0;
 		f->stream = NULL;
-		f->death = s->pool->streams.deaths;
+		f->death = death;
 		loop_timer_set(&d->flush, loop_now(d->conf.loop));
 	}
 }

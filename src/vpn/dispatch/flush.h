@@ -3,15 +3,17 @@
  * flush.h - tell when all packets of a key that were sent so far have arrived
  *
  *     a flush is  leaves when
- *     QUEUED      none of the key's packets waits any more -> PROBED; it has no stream -> done
+ *     QUEUED      none of the key's packets waits any more -> PROBED; it has no stream, and
+ *                 none broke under it in the last DRAIN_TIMEOUT -> done
  *     PROBED      the probe behind the last packet is answered -> done
- *                 its stream ended -> DEAD
+ *                 its stream broke -> DEAD; it ended well -> QUEUED, done if it was begun on that
  *     DEAD        a stream that told the peer of that end is probed, and answers -> done
  *                 none is up for FLUSH_DEAD -> done: nobody is there to receive anything
  *
  * For who moves a key from here to another shard, and must not have its packets overtake each
- * other. There is no other end than that nothing is under way: packets that wait for a stream are
- * dropped when they are old, and a stream that does not answer is replaced. Where the peer does not
+ * other. But for these times, a cancel, and a dispatcher that ends, there is no other end than
+ * that nothing is under way: packets that wait for a stream are dropped when they are old, and a
+ * stream that does not answer is replaced. Where the peer does not
  * answer probes nobody can tell: done then means that FLUSH_BLIND passed. Owned by the dispatcher's
  * shard.
  */
@@ -47,9 +49,12 @@ void flush_begin_on(struct dispatcher *d, struct flush *flush, struct pool_strea
 /* done() is not called. */
 void flush_cancel(struct dispatcher *d, struct flush *flush);
 
-/* For pool_stream.c: an answer that is not its own; the stream carries nothing any more. */
+/* For pool_stream.c: an answer that is not its own. */
 void flush_on_answer(const struct pool_stream *s, uint64_t probe);
-void flush_on_gone(struct dispatcher *d, const struct pool_stream *s);
+/* Does one wait for this stream? Then it may not end before all on it is known to have arrived. */
+bool flush_is_on(const struct dispatcher *d, const struct pool_stream *s);
+/* The stream carries nothing any more. `death`: the number of its death; 0: it ended well. */
+void flush_on_gone(struct dispatcher *d, const struct pool_stream *s, uint64_t death);
 /* All are done, now. */
 void flush_all(struct dispatcher *d);
 /* dispatcher.c */

@@ -37,7 +37,7 @@ static int64_t fill(uint64_t part, uint64_t whole)
 
 static int64_t score_of(const struct load_sample *s)
 {
-	return MAX(fill(s->queued_bytes, s->queued_bytes_max),
+	return MAX(fill(s->queued, s->queued_max),
 		   fill(s->in_flight_bytes, s->in_flight_bytes_max));
 }
 

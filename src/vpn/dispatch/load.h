@@ -52,9 +52,9 @@ enum {
 #define LOAD_PAUSE        (1 * NSEC_PER_SEC)    /* until a change shows in the samples */
 
 struct load_sample {
-	size_t streams;                  /* those being opened included, those being drained not */
-	size_t streams_min, streams_max; /* 1 <= min <= max */
-	size_t queued_bytes, queued_bytes_max;       /* of all streams together */
+	size_t streams;                              /* that take packets */
+	size_t streams_min, streams_max;             /* 1 <= min <= max */
+	size_t queued, queued_max;                   /* how full their queues are, in any unit */
 	size_t in_flight_bytes, in_flight_bytes_max; /* likewise, taken by the connections */
 	uint64_t sent_bytes; /* taken by the connections so far; never less than before */
 };

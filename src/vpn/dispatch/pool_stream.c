@@ -119,6 +119,7 @@ static void on_open(void *user, enum packet_framing framing)
 void pool_stream_finish(struct pool_stream *s)
 {
 	channel_reset_to_frame_boundary(&s->channel);
+	flush_on_gone(dispatcher_of(s), s, 0);
 	stream_manager_release_all(s);
 	attempt_succeeded(s);
 	set_state(s, POOL_STREAM_CLOSING);
@@ -210,6 +211,7 @@ static void abandon(struct pool_stream *s)
 		stream_manager_on_death(s);
 	}
 	stream_manager_doubt(s, now_of(s));
+	flush_on_gone(dispatcher_of(s), s, s->pool->streams.deaths);
 	stream_manager_release_all(s);
 	set_state(s, POOL_STREAM_CLOSING);
 	s->end_by = NSEC_NEVER;
@@ -309,7 +311,7 @@ void pool_stream_drain(struct pool_stream *s, nsec_t now)
 	struct frame_probe barrier = {.id = BARRIER | (s->id >> 1), .sent_at = now};
 	attempt_succeeded(s);
 	bool is_idle = s->channel.queue.packets == 0 && s->channel.begun == NULL;
-	if (is_idle && s->n_workers == 0) {
+	if (is_idle && s->n_workers == 0 && !flush_is_on(dispatcher_of(s), s)) {
 		pool_stream_finish(s);
 		return;
 	}

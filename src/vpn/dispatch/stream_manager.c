@@ -131,7 +131,6 @@ void stream_manager_release_all(struct pool_stream *s)
 {
 	struct metrics *m = s->pool->dispatcher->conf.metrics;
 	metrics_add(m, COUNTER_KEYS_MOVED, s->n_workers);
-	flush_on_gone(s->pool->dispatcher, s);
 	while (s->workers != NULL)
 		stream_manager_release(s->workers);
 }

@@ -208,8 +208,9 @@ void stream_pool_on_up(struct pool_stream *s, nsec_t now)
 	struct worker_pool *pool = s->pool;
 	struct stream_pool *p = &pool->streams;
 	tell(pool, ERR_OK);
-	let_retiring_go(pool, true, now);
-	p->is_new_needed = false;
+	let_retiring_go(pool, p->n_up > 0, now); /* a spare is no way for them */
+	if (!s->is_spare)
+		p->is_new_needed = false;
 	stream_manager_serve(pool);
 	/* It was opened to tell of a death, and is one too many. */
 	struct pool_stream *least = least_used(pool, s);
@@ -272,10 +273,10 @@ static void follow_load(struct worker_pool *pool, nsec_t now)
 	DL_FOREACH (p->streams, s) {
 		if (!is_usable(s))
 			continue;
-		sample.queued_bytes += is_full(s, now);
+		sample.queued += is_full(s, now);
 		sample.in_flight_bytes += s->facts.in_flight_bytes;
 	}
-	sample.queued_bytes_max = MAX(p->n_up, (size_t)1);
+	sample.queued_max = MAX(p->n_up, (size_t)1);
 	sample.in_flight_bytes_max = IN_FLIGHT_FULL * MAX(p->n_up, (size_t)1);
 	if (p->n_up == 0 || p->n_opening > 0)
 		return;
@@ -311,6 +312,9 @@ static void consider_spread(struct worker_pool *pool, nsec_t now)
 {
 	struct stream_pool *p = &pool->streams;
 	if (!settings_of(pool)->multiplex || now >= p->crowded_until)
+		return;
+	/* One that is spread lost its spare. */
+	if (pool->spreads != NULL && p->n_spare == 0 && pool_stream_open_spare(pool) == ERR_OK)
 		return;
 	struct pool_stream *s, *tmp;
 	DL_FOREACH_SAFE (p->streams, s, tmp) {

@@ -8,6 +8,8 @@
 
 #include "base/util.h"
 #include "vpn/dispatch/flush.h"
+#include "vpn/dispatch/pool_stream.h"
+#include "vpn/dispatch/stream_manager.h"
 
 struct asked {
 	struct flush flush;
@@ -97,6 +99,42 @@ static void test_only_the_stream_that_was_asked_answers(void **state)
 	assert_int_equal(asked.n_done, 1);
 }
 
+/* The stream that a flush was begun on, and that no key uses any more, drains: at once, or when the
+ * probe is under way. */
+static void drain_under_it(bool is_probed)
+{
+	struct kit *k = kit_new(1, NULL);
+	kit_run(k, MSEC(10));
+	kit_send(k, 1, 0, 100);
+	kit_run(k, MSEC(10));
+	struct worker *w = the_worker(k);
+	struct pool_stream *s = w->stream;
+	assert_non_null(s);
+	assert_int_equal(s->pool->streams.deaths, 0);
+	struct asked asked = the_key(k);
+	kit_faults(k, 0, (struct memory_faults){.is_full = true});
+	stream_manager_release(w);
+	flush_begin_on(k->d, &asked.flush, s);
+	if (is_probed)
+		kit_run(k, 2 * FLUSH_LOOK);
+	pool_stream_drain(s, loop_now(k->d->conf.loop));
+	assert_int_equal(s->state, POOL_STREAM_DRAINING);
+	kit_run(k, MSEC(50));
+	assert_int_equal(asked.n_done, 0); /* nothing says that all has arrived */
+	kit_faults(k, 0, (struct memory_faults){.is_full = false});
+	kit_run(k, MSEC(100));
+	assert_int_equal(asked.n_done, 1);
+	kit_end(k);
+	assert_int_equal(asked.n_done, 1);
+}
+
+static void test_a_stream_that_drains_ends_the_flush_on_it(void **state)
+{
+	(void)state;
+	drain_under_it(false);
+	drain_under_it(true);
+}
+
 /* How often the far end threw away what was late. */
 static unsigned run_deaths(void)
 {
@@ -145,6 +183,7 @@ int main(void)
 		cmocka_unit_test(test_a_key_of_which_nothing_is_under_way_is_done_later),
 		cmocka_unit_test(test_none_is_left_behind_the_end),
 		cmocka_unit_test(test_only_the_stream_that_was_asked_answers),
+		cmocka_unit_test(test_a_stream_that_drains_ends_the_flush_on_it),
 		cmocka_unit_test(test_nothing_arrives_after_it_is_done),
 	};
 	return cmocka_run_group_tests_name("flush", tests, NULL, NULL);

@@ -16,7 +16,7 @@ static struct load_sample sample_of(size_t streams)
 		.streams = streams,
 		.streams_min = 1,
 		.streams_max = 8,
-		.queued_bytes_max = 1000,
+		.queued_max = 1000,
 		.in_flight_bytes_max = 1000,
 		.sent_bytes = 1000000,
 	};
@@ -77,8 +77,8 @@ static void test_the_score_is_how_full_the_fuller_part_is(void **state)
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct load_sample s = sample_of(1);
-		s.queued_bytes = cases[i].queued;
-		s.queued_bytes_max = cases[i].queued_max;
+		s.queued = cases[i].queued;
+		s.queued_max = cases[i].queued_max;
 		s.in_flight_bytes = cases[i].in_flight;
 		s.in_flight_bytes_max = cases[i].in_flight_max;
 		struct load l;
@@ -92,7 +92,7 @@ static void test_a_full_pool_grows_after_a_while(void **state)
 {
 	(void)state;
 	struct run r = run_of(2);
-	r.s.queued_bytes = 1000;
+	r.s.queued = 1000;
 	assert_int_equal(run_for(&r, SEC, INTERVAL, 1000), 1);
 	assert_int_equal(r.last, LOAD_GROW);
 	assert_in_range(r.last_at - START, LOAD_GROW_AFTER, 3 * LOAD_GROW_AFTER);
@@ -111,7 +111,7 @@ static void test_a_pause_follows_each_change(void **state)
 {
 	(void)state;
 	struct run r = run_of(1);
-	r.s.queued_bytes = 1000;
+	r.s.queued = 1000;
 	nsec_t last_at = 0;
 	for (int i = 0; i < 7; i++) {
 		while (run_for(&r, INTERVAL, INTERVAL, 1000) == 0)
@@ -127,7 +127,7 @@ static void test_advice_that_is_not_followed_is_repeated_after_a_pause_and_a_whi
 {
 	(void)state;
 	struct run r = run_of(1);
-	r.s.queued_bytes = 1000;
+	r.s.queued = 1000;
 	nsec_t last_at = 0;
 	for (int i = 0; i < 5; i++) {
 		while (run_for(&r, INTERVAL, INTERVAL, 1000) == 0)
@@ -142,7 +142,7 @@ static void test_it_never_grows_above_the_most(void **state)
 {
 	(void)state;
 	struct run r = run_of(8);
-	r.s.queued_bytes = 1000;
+	r.s.queued = 1000;
 	assert_int_equal(run_for(&r, 3600 * SEC, INTERVAL, 1000), 0);
 }
 
@@ -161,7 +161,7 @@ static void test_outside_of_its_bounds_it_changes_at_once_and_once_a_pause(void 
 	load_init(&l);
 	struct load_sample s = sample_of(0);
 	s.streams_min = 2;
-	s.queued_bytes = s.queued_bytes_max;
+	s.queued = s.queued_max;
 	assert_int_equal(load_step(&l, &s, START), LOAD_GROW);
 	s.streams = 1;
 	assert_int_equal(load_step(&l, &s, START + LOAD_PAUSE - 1), LOAD_STAY);
@@ -169,7 +169,7 @@ static void test_outside_of_its_bounds_it_changes_at_once_and_once_a_pause(void 
 
 	load_init(&l);
 	s = sample_of(9);
-	s.queued_bytes = s.queued_bytes_max;
+	s.queued = s.queued_max;
 	assert_int_equal(load_step(&l, &s, START), LOAD_SHRINK);
 	assert_int_equal(load_step(&l, &s, START + LOAD_PAUSE - 1), LOAD_STAY);
 	assert_int_equal(load_step(&l, &s, START + LOAD_PAUSE + MSEC), LOAD_SHRINK);
@@ -184,9 +184,9 @@ static void test_bursts_shorter_than_the_while_change_nothing(void **state)
 		for (size_t rest = 0; rest < LOAD_HIGH; rest += 79) {
 			struct run r = run_of(1);
 			for (int burst = 0; burst < 60; burst++) {
-				r.s.queued_bytes = 1000;
+				r.s.queued = 1000;
 				assert_int_equal(run_for(&r, 290 * MSEC, intervals[i], 1000), 0);
-				r.s.queued_bytes = rest;
+				r.s.queued = rest;
 				assert_int_equal(run_for(&r, 1500 * MSEC, intervals[i], 1000), 0);
 			}
 		}
@@ -197,7 +197,7 @@ static void test_what_stands_still_does_not_grow(void **state)
 {
 	(void)state;
 	struct run r = run_of(1);
-	r.s.queued_bytes = 1000;
+	r.s.queued = 1000;
 	r.s.in_flight_bytes = 1000;
 	assert_int_equal(run_for(&r, 3600 * SEC, INTERVAL, 0), 0);
 	/* Taken by the connections, but not gone: it is as far as it was. */
@@ -216,10 +216,10 @@ static void test_an_idle_pool_goes_down_to_the_least_in_bounded_time(void **stat
 	const nsec_t intervals[] = {1 * MSEC, 100 * MSEC, 3 * SEC, 40 * SEC};
 	for (size_t i = 0; i < ARRAY_LEN(intervals); i++) {
 		struct run r = run_of(1);
-		r.s.queued_bytes = 1000;
+		r.s.queued = 1000;
 		run_for(&r, 20 * MAX(intervals[i], SEC), intervals[i], 1000);
 		assert_int_equal(r.s.streams, 8);
-		r.s.queued_bytes = 0;
+		r.s.queued = 0;
 		nsec_t each = LOAD_PAUSE + LOAD_SHRINK_AFTER + 2 * intervals[i];
 		assert_int_equal(run_for(&r, 7 * each + 20 * SEC, intervals[i], 0), 7);
 		assert_int_equal(r.s.streams, 1);
@@ -232,10 +232,10 @@ static void test_a_pool_that_carried_next_to_nothing_goes_down_as_well(void **st
 	(void)state;
 	struct run r = run_of(1);
 	run_for(&r, 20 * SEC, MSEC, 100);
-	r.s.queued_bytes = 1000;
+	r.s.queued = 1000;
 	run_for(&r, 20 * SEC, MSEC, 1);
 	assert_int_equal(r.s.streams, 8);
-	r.s.queued_bytes = 0;
+	r.s.queued = 0;
 	run_for(&r, 7 * 35 * SEC, MSEC, 0);
 	assert_int_equal(r.s.streams, 1);
 }
@@ -266,10 +266,10 @@ static void test_it_does_not_shrink_to_what_was_too_few(void **state)
 {
 	(void)state;
 	struct run r = run_of(2);
-	r.s.queued_bytes = 1000;
+	r.s.queued = 1000;
 	run_for(&r, SEC, INTERVAL, 1000); /* two streams were too few for 1 MB/s */
 	assert_int_equal(r.s.streams, 3);
-	r.s.queued_bytes = 0;
+	r.s.queued = 0;
 	assert_int_equal(run_for(&r, 3600 * SEC, INTERVAL, 1000), 0);
 }
 
@@ -277,10 +277,10 @@ static void test_streams_that_carried_more_since_are_believed(void **state)
 {
 	(void)state;
 	struct run r = run_of(1);
-	r.s.queued_bytes = 1000;
+	r.s.queued = 1000;
 	run_for(&r, 3 * SEC, INTERVAL, 100); /* a slow time: 50 KB/s each were too few */
 	assert_int_equal(r.s.streams, 3);
-	r.s.queued_bytes = 0;
+	r.s.queued = 0;
 	assert_int_equal(run_for(&r, 10 * SEC, INTERVAL, 3000), 0); /* 1 MB/s each */
 	assert_int_equal(run_for(&r, 40 * SEC, INTERVAL, 600), 1);
 	assert_int_equal(r.last, LOAD_SHRINK);
@@ -314,8 +314,8 @@ static void test_jumps_of_time_and_sums_are_survived(void **state)
 		default:
 			now = nsec_add(now, testkit_random() % SEC);
 		}
-		s.queued_bytes = (size_t)(testkit_random() >> testkit_random() % 64);
-		s.queued_bytes_max = (size_t)(testkit_random() >> testkit_random() % 64);
+		s.queued = (size_t)(testkit_random() >> testkit_random() % 64);
+		s.queued_max = (size_t)(testkit_random() >> testkit_random() % 64);
 		s.in_flight_bytes = (size_t)(testkit_random() >> testkit_random() % 64);
 		s.in_flight_bytes_max = (size_t)(testkit_random() >> testkit_random() % 64);
 		s.sent_bytes += testkit_random() >> testkit_random() % 64;
@@ -350,13 +350,13 @@ static void flow_ms(struct flow *f)
 		carries = carries * (int64_t)(900 + testkit_random() % 201) / 1000;
 	}
 	f->s.in_flight_bytes_max = (size_t)(n * f->stream_takes * 50);
-	f->s.queued_bytes_max = (size_t)(n * f->stream_takes * 100);
+	f->s.queued_max = (size_t)(n * f->stream_takes * 100);
 	f->s.in_flight_bytes -= MIN(f->s.in_flight_bytes, (size_t)carries);
-	f->s.queued_bytes = MIN(f->s.queued_bytes + (size_t)offered, f->s.queued_bytes_max);
+	f->s.queued = MIN(f->s.queued + (size_t)offered, f->s.queued_max);
 	size_t room = f->s.in_flight_bytes_max -
 		      MIN(f->s.in_flight_bytes, f->s.in_flight_bytes_max);
-	size_t taken = MIN(room, f->s.queued_bytes);
-	f->s.queued_bytes -= taken;
+	size_t taken = MIN(room, f->s.queued);
+	f->s.queued -= taken;
 	f->s.in_flight_bytes += taken;
 	f->s.sent_bytes += taken;
 }
