@@ -116,7 +116,7 @@ const struct setting settings[] = {
 	 AT(dispatch.queue_interval),
 	 .help = "The time in which a sender can react: about the slowest usual round trip through the VPN."},
 	{SECTION_DISPATCH, "multiplex", SETTING_BOOL, "true", AT(dispatch.multiplex),
-	 .help = "Spread one connection that is too much for one TCP connection to the peer over two; the other side brings its packets back in order. Only where this node dialled the peer, and the round trip is 5 ms or more."},
+	 .help = "Spread one connection that is too much for one TCP connection to the peer over two; the other side brings its packets back in order. Only where the round trip is 5 ms or more, and multiplex is on at both ends."},
 
 	{SECTION_HEALTH, "interval", SETTING_DURATION, "30s", 1 * SEC, HOUR, AT(health.interval),
 	 .help = "Probe each stream this often."},

@@ -7,8 +7,9 @@
  *            -> the worker's stream, its channel, pulled by the connection
  *
  * A packet that cannot go on is dropped for a named reason, counted, told to its receipt, and where
- * a host would want to know, answered (conf.on_refused). Nothing on the way takes a lock, allocates
- * or waits; what allocates (workers, streams) does so at the end of the turn or on a timer. The
+ * a host would want to know, answered (conf.on_refused). Nothing on the way takes a lock or waits,
+ * and nothing allocates but the first packets for a peer: its pool, and a stream if it has none.
+ * Workers are made at the end of the turn. The
  * dispatcher stays ignorant of libp2p and of TUN: it sees a peer discovery and a stream service.
  *
  *     a dispatcher is  May                               leaves when

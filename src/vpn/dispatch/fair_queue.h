@@ -14,8 +14,8 @@
  *     the stream's packets (packets_max)         the oldest of the key with most bytes here
  *     the peer's packets, bytes (struct share)   the same, of its stream with most bytes
  *
- * A push so always succeeds or costs an older packet: never an unbounded queue, never a blocked
- * reader. Pure: time comes in. Owned by one shard.
+ * Where nobody here holds a packet that could go, the new one does. So a push costs one packet at
+ * most: never an unbounded queue, never a blocked reader. Pure: time comes in. Owned by one shard.
  */
 #pragma once
 

@@ -3,9 +3,9 @@
  * load.h - when does one peer's pool need a stream more, and when one less?
  *
  * Each step gets a sample of the pool and tells what to change. The score, 0..LOAD_SCORE_MAX, is
- * how full the fuller of two is: the queues above the streams, and what the connections hold below
- * them, each as a part of its bound. (A queue that is kept short by dropping never fills, but then
- * the connections are full; and where a window is closed the queue fills, and they are not.)
+ * how full the fuller of two is: the queues above the streams (what of them is full: CoDel keeps
+ * each short, so that stream_pool.c asks how long packets wait), and what the connections hold
+ * below them, as a part of its bound. Where a window is closed the queues fill and they do not.
  * It is smoothed over LOAD_SMOOTHING.
  *
  *     GROW     the score was at LOAD_HIGH or above for LOAD_GROW_AFTER and is there right now, and

@@ -12,10 +12,11 @@
  *
  * That all has arrived is what the answer to a probe says that was sent behind it: the peer handles
  * frames in their order. Then a key may move to another stream, on another connection perhaps, and
- * nothing is reordered. A stream that broke, or that was given up, cannot say that: so the next
- * stream tells the peer its number (REPLACES), and what of it is still under way is thrown away
- * there. Keys that had sent something on it wait for such a stream, unless they can stay on the
- * same connection, where all is in order anyway. Owned by one shard.
+ * nothing is reordered. A stream that broke, or that was given up, cannot say that: so the
+ * streams that are up tell the peer its number (REPLACES), and so does the HELLO of each later one;
+ * what of it is still under way is thrown away there. Keys that had sent something on it wait for a
+ * stream that has told, unless they can stay on the same connection, where all is in order anyway.
+ * Owned by one shard.
  */
 #pragma once
 

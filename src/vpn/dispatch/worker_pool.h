@@ -5,8 +5,8 @@
  * A packet for the peer goes to its key's worker and from there to the worker's stream. Without a
  * stream it waits: for POOL_STALE at most where the peer is not connected, since nobody waits
  * longer for an answer; after that, and while the peer's breaker is open, packets are dropped at
- * once and their sender is told (ICMP). Nothing here retries or sleeps on a packet's way: attempts
- * are the stream pool's, on its own time.
+ * once and their sender is told (ICMP). Nothing here retries or sleeps on a packet's way: a
+ * packet without a stream may begin the attempt that is due, and the stream pool says when one is.
  */
 #pragma once
 

@@ -8,8 +8,8 @@
  * end of a turn that made or freed workers, fills it up again. At WORKERS_MAX the caller has to let
  * somebody go: worker_table_oldest() says whom.
  *
- * The table is open addressing with linear probing, at most half full, of 8 bytes a place: the
- * upper half of the key's hash, and where the worker is. Owned by one shard.
+ * The table is open addressing with linear probing, about half full (3/4 until it can grow), of 8
+ * bytes a place: the upper half of the key's hash, and where the worker is. Owned by one shard.
  */
 #pragma once
 

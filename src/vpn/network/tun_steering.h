@@ -6,7 +6,8 @@
  * where the first shard has the only connection to a peer, all answers are the first queue's, and
  * soon all flows. So a program in the kernel chooses: by a hash of destination and ports, of what
  * a connection key is made of (vpn/packet/conn_key.h), so that a key's packets, and those of its
- * fragments, are always in one queue.
+ * fragments, are in one queue. Not so where only some packets of an IPv6 flow have extension
+ * headers: these are steered by their destination alone.
  */
 #pragma once
 

@@ -12,9 +12,10 @@
  *     a flow's packets on shard k go     until
  *     to shard 0 (handed over)           lane k is up, and the flow has another packet
  *     nowhere: they wait                 all that was handed over has arrived at the peer (flush.h)
- *     to lane k                          lane k breaks: to shard 0 again
+ *     to lane k                          lane k breaks: they wait DRAIN_TIMEOUT, then to shard 0
  *
- * So a flow moves from shard to shard, and nothing of it is reordered.
+ * So a flow moves from shard to shard, and nothing of it is reordered, but for what is longer under
+ * way than DRAIN_TIMEOUT where a lane breaks.
  *
  * Connections of lane k that a peer dials come in on shard 0 and are carried to shard k as they are
  * (swarm.h). Lane k + LANES_PRIMARY is shard k's spare connection: a second one on the same two

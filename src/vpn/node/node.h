@@ -8,7 +8,8 @@
  *     network -> p2p/host -> ingress.c -> dispatch/admit (source check) -> TUN
  *
  * The node knows neither files nor devices: it is handed a loop, a configuration, an identity and
- * an open TUN, so the simulator runs the same node as the daemon. Owned by one shard.
+ * an open TUN, so the simulator runs the same node as the daemon. All calls are for the thread of
+ * its first loop, that of shard 0; its further shards are on threads of their own.
  */
 #pragma once
 

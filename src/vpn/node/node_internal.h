@@ -44,9 +44,9 @@ enum {
 };
 
 #define TUN_RETRY NSEC_PER_SEC /* a TUN that fails to read is tried again after so long */
-#define STOP_DRAIN                                                                     \
-	(200 * NSEC_PER_MSEC) /* what waits may go out for so long when the node stops \
-			       */
+#define STOP_DRAIN                                                                               \
+	(200 * NSEC_PER_MSEC) /* a shard's own packets that wait may go out for so long when the \
+				 node stops; what is handed over then is dropped */
 
 /* A peer of the configuration, as the control plane sees it. */
 struct node_peer {

@@ -3,7 +3,8 @@
  * shard.c - one thread's part of a node: its TUN queue, its connections, its dispatcher
  *
  * All that is here belongs to one loop. A shard is made before its thread runs, and from then on
- * touched by that thread only; what others want of it comes by mail (lane.c). Shard 0 is the
+ * touched by that thread only, but for its metrics and the sums of its peers, which shard 0 reads
+ * (node_info.c); what others want of it comes by mail (lane.c). Shard 0 is the
  * control plane's too: only there the node hears what the swarm tells.
  */
 #include <stdlib.h>

@@ -51,7 +51,7 @@ enum {
 	FRAME_VERSION = 1,
 	FRAME_MTU_MIN = 1280, /* bytes; all take packets of that length, also before a HELLO */
 
-	FRAME_REPLACES_MAX = 16, /* dead streams that a new one takes over from: a peer's pool */
+	FRAME_REPLACES_MAX = 16, /* dead streams that a new one takes over from, the last ones */
 	FRAME_DIAL_LANE_LEN = 2, /* bytes of payload */
 	FRAME_LANES_MAX = 64,    /* shards of a node; more are more threads than a TUN feeds */
 	FRAME_EXTENSION_HEADER_LEN = 4, /* bytes of tag and length */

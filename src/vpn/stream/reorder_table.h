@@ -17,8 +17,8 @@
  * A peer that makes up groups and numbers costs REORDER_GROUPS_MAX times the memory of one group,
  * and no allocation once it has these: the next one takes over the memory of the one that it ends.
  *
- * Pure; owned by one shard. Drop it with the peer's last connection: a peer that was started anew
- * numbers its groups anew.
+ * Pure; owned by one shard. A peer that was started anew numbers its groups from somewhere else
+ * (docs/protocol.md); one that does not is late until REORDER_IDLE has passed.
  */
 #pragma once
 
@@ -31,7 +31,8 @@ enum {
 				    while a packet is late */
 };
 
-/* A group without packets is forgotten. Its opener ends it after 20 s, and 10 are for the way. */
+/* A group without packets is forgotten. The protocol has its opener end it after 20 s, and 10 are
+ * for the way. */
 #define REORDER_IDLE (30 * NSEC_PER_SEC)
 
 struct reorder_group {
