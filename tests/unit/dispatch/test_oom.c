@@ -6,54 +6,7 @@
  */
 #include "dispatch_kit.h"
 
-#include <stdlib.h>
-
-/* The linker's names. */
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_aligned_alloc(size_t alignment, size_t size);
-void *__real_sim_alloc(size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_aligned_alloc(size_t alignment, size_t size);
-void *__wrap_sim_alloc(size_t size);
-
-static struct {
-	bool is_armed, is_lasting;
-	size_t at, count; /* the allocation that fails, from 1; so far */
-} memory;
-
-static bool fails(void)
-{
-	if (!memory.is_armed)
-		return false;
-	memory.count++;
-	return memory.is_lasting ? memory.count >= memory.at : memory.count == memory.at;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-	return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_aligned_alloc(size_t alignment, size_t size)
-{
-	return fails() ? NULL : __real_aligned_alloc(alignment, size);
-}
-
-void *__wrap_sim_alloc(size_t size)
-{
-	bool was_armed = memory.is_armed;
-	memory.is_armed = false;
-	void *p = __real_sim_alloc(size);
-	memory.is_armed = was_armed;
-	return p;
-}
+#include "support/failing_memory.h"
 
 static void let_peers_up(struct kit *k)
 {
@@ -73,10 +26,7 @@ static bool run_once(size_t n, bool is_lasting)
 	k->is_closed = false;
 	k->metrics = (struct metrics){.counters = {0}};
 
-	memory.at = n;
-	memory.is_lasting = is_lasting;
-	memory.count = 0;
-	memory.is_armed = true;
+	failing_memory_arm(n, is_lasting);
 	enum err e = dispatcher_new(&k->conf, &k->d);
 	if (e == ERR_OK) {
 		let_peers_up(k);
@@ -90,8 +40,8 @@ static bool run_once(size_t n, bool is_lasting)
 	} else {
 		assert_err(e, ERR_NO_MEMORY);
 	}
-	bool has_failed = memory.count >= memory.at;
-	memory.is_armed = false;
+	bool has_failed = failing_memory_has_failed();
+	failing_memory_disarm();
 	if (e != ERR_OK)
 		assert_ok(dispatcher_new(&k->conf, &k->d));
 

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * The n-th allocation fails, for every n: two swarms, two pairs of swarms for a lane each, then two
- * nodes, are made on the simulator,
- * connect, carry what they are for, and are closed. One failure may refuse the start, or cost a
- * retry, and no more; where every allocation from the n-th on fails, closing still works, and so
- * does all else once there is memory again. Nothing crashes, hangs or is left behind, which
- * sanitizers see to as well.
- *
- * The simulator's own memory never fails: it stands for the kernel.
+ * nodes, are made on the simulator, connect, carry what they are for, and are closed. One failure
+ * may refuse the start, or cost a retry, and no more; where every allocation from the n-th on
+ * fails, closing still works, and so does all else once there is memory again. Nothing crashes,
+ * hangs or is left behind, which sanitizers see to as well.
  */
+#include "support/failing_memory.h"
 #include "support/testkit.h"
 
 #include <stdio.h>
@@ -27,57 +25,6 @@ enum {
 	STEPS_MAX = 60, /* seconds of the simulator within which all must work */
 	DROUGHT = 15,   /* seconds without any memory */
 };
-
-/* --- memory that fails ----------------------------------------------------------------------- */
-
-/* The linker's names. */
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__real_sim_alloc(size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-void *__wrap_sim_alloc(size_t size);
-
-static struct {
-	bool is_armed;
-	bool is_lasting; /* all that follow fail, too */
-	size_t at;       /* the allocation that fails, from 1 */
-	size_t count;    /* allocations so far */
-} memory;
-
-static bool fails(void)
-{
-	if (!memory.is_armed)
-		return false;
-	memory.count++;
-	return memory.is_lasting ? memory.count >= memory.at : memory.count == memory.at;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-	return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t size)
-{
-	return fails() ? NULL : __real_realloc(p, size);
-}
-
-void *__wrap_sim_alloc(size_t size)
-{
-	bool was_armed = memory.is_armed;
-	memory.is_armed = false;
-	void *p = __real_sim_alloc(size);
-	memory.is_armed = was_armed;
-	return p;
-}
 
 /* --- two of a kind --------------------------------------------------------------------------- */
 
@@ -170,10 +117,7 @@ static bool run_once(const struct scenario *scenario, const char *config, size_t
 {
 	struct pair p = {.n_pongs = 0};
 	make_pair(&p, config);
-	memory.at = n;
-	memory.is_lasting = mode != FAIL_ONCE;
-	memory.count = 0;
-	memory.is_armed = true;
+	failing_memory_arm(n, mode != FAIL_ONCE);
 
 	size_t started = 0;
 	while (started < 2 && scenario->start(&p, started))
@@ -182,11 +126,11 @@ static bool run_once(const struct scenario *scenario, const char *config, size_t
 	int steps = mode == FAIL_TO_THE_END ? DROUGHT : STEPS_MAX;
 	for (int i = 0; started == 2 && i < steps && !has_worked; i++) {
 		if (mode == FAIL_FOR_A_WHILE && i == DROUGHT)
-			memory.is_armed = false;
+			failing_memory_disarm();
 		sim_run_until(p.sim, sim_now(p.sim) + NSEC_PER_SEC);
 		has_worked = scenario->work(&p);
 	}
-	bool has_failed = memory.count >= memory.at;
+	bool has_failed = failing_memory_has_failed();
 	for (size_t i = 0; i < 2; i++) {
 		if (i < started)
 			scenario->close(&p.sides[i]);
@@ -194,7 +138,7 @@ static bool run_once(const struct scenario *scenario, const char *config, size_t
 			p.sides[i].is_closed = true;
 	}
 	bool has_closed = sim_run_while_not(p.sim, are_closed, &p, sim_now(p.sim) + NSEC_PER_SEC);
-	memory.is_armed = false;
+	failing_memory_disarm();
 
 	if (!has_closed)
 		fail_msg("allocation %zu, mode %d: does not close", n, mode);
